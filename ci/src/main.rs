@@ -1,0 +1,2 @@
+//! assay-ci.
+fn main() {}

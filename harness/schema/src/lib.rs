@@ -1,0 +1,57 @@
+//! The nouns of Assay: units, cases, plans, events, samples, records,
+//! metrics, claims, hosts and provenance.
+//!
+//! Here: plain values with serde, and the small functions that only rearrange
+//! them. Not here: files, clocks, printing, statistics. Every other crate may
+//! import this one; this one imports none of them.
+//!
+//! The flow `profile -> plan -> run -> record -> analyse -> report` passes
+//! these types along: a [`Plan`] names [`Case`]s, a run appends [`Event`]s,
+//! a [`Record`] is the view of one case's events, a [`Prediction`] stands
+//! beside it, and [`Claim`]s are judged from all of them.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
+mod case;
+mod claim;
+mod estimate;
+mod event;
+mod host;
+mod metric;
+mod names;
+mod plan;
+mod precision;
+mod prediction;
+mod provenance;
+mod record;
+mod run;
+mod runtime;
+mod units;
+mod work;
+
+pub use case::{Case, CaseError, glob_matches};
+pub use claim::{
+    Claim, ClaimData, ClaimFile, ClaimFinding, Direction, Evidence, Ruling,
+};
+pub use estimate::Estimate;
+pub use event::{Event, Moment, SampleBatch, StopReason, Warning};
+pub use host::Host;
+pub use metric::{Better, Metric, Reading};
+pub use names::nearest;
+pub use plan::{Depth, Plan, PlannedCase};
+pub use precision::{ParsePrecisionError, Precision};
+pub use prediction::{Bound, Prediction, ProfileSummary};
+pub use provenance::Provenance;
+pub use record::{Outcome, Record, Verification};
+pub use run::{FORMAT_VERSION, RunHeader};
+pub use runtime::{ParseRuntimeError, Runtime};
+pub use units::{
+    Bytes, BytesPerSecond, Flops, FlopsPerSecond, Hertz, Joules, Seconds, Watts,
+};
+pub use work::{MemoryParts, WorkSummary};
