@@ -1,1 +1,59 @@
-//! assay-statistics.
+//! The mathematics of Assay: from samples to estimates with intervals, and
+//! from estimates to rulings.
+//!
+//! Everything here is a function from values to values: no clock, no file, no
+//! printing. Randomness comes from a seed that the caller passes. A bad input
+//! is a [`StatisticsError`], never a panic.
+//!
+//! The doors, in the order in which a measurement meets them:
+//!
+//! - [`warm_up`]: which iteration is the first steady one?
+//! - [`median_estimate`], [`quantile_estimate`]: a quantile with an interval
+//!   that assumes no distribution and that autocorrelation widens.
+//! - [`Summary`]: what a table shows for a sample.
+//! - [`median_ratio_estimate`], [`ratio_estimate`]: one against another.
+//! - [`Bootstrap`]: an interval of any other statistic.
+//! - [`pearson`], [`spearman`], [`LineFit`]: does one follow the other?
+//! - [`median_absolute_error`], [`largest_absolute_error`],
+//!   [`geometric_mean`]: how good are predictions?
+//! - [`rule`]: how a paper's claim comes out.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
+mod bootstrap;
+mod correlation;
+mod effective_size;
+mod error;
+mod interval;
+mod order_ranks;
+mod prediction_error;
+mod quantile;
+mod ratio;
+mod ruling;
+#[cfg(test)]
+mod simulated;
+mod summary;
+mod warm_up;
+
+pub use bootstrap::Bootstrap;
+pub use correlation::{LineFit, pearson, spearman};
+pub use effective_size::effective_sample_size;
+pub use error::StatisticsError;
+pub use interval::{
+    independent_quantile_estimate, median_estimate, quantile_estimate,
+};
+pub use prediction_error::{
+    geometric_mean, largest_absolute_error, median_absolute_error,
+    relative_errors,
+};
+pub use quantile::{SortedSample, median, median_absolute_deviation, quantile};
+pub use ratio::{median_ratio_estimate, ratio_estimate};
+pub use ruling::rule;
+pub use summary::Summary;
+pub use warm_up::{LEAST_SERIES, WarmUp, warm_up};
