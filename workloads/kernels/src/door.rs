@@ -1,0 +1,94 @@
+//! The door between Burn tensors and the kernels: who is served, how a kernel
+//! is recorded under capture, and how Flex data is reached.
+//!
+//! A kernel serves `f32` tensors on Flex (with or without autodiff) and any
+//! tensor on the capture device. Everything else (other dtypes, GPU devices)
+//! takes the plain twin, which is made of Burn's own operators.
+
+use burn::Tensor;
+use burn::backend::ir::{CustomOpIr, OperationIr, ScalarIr, TensorIr};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{DispatchDevice, TensorMetadata};
+use burn::tensor::{Bytes, DType, Shape};
+use burn_capture::CaptureBackend;
+use burn_flex::{FlexTensor, Layout};
+use burn_router::{RouterClient, RouterTensor};
+
+/// Whether the fused kernels serve this tensor.
+pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+    match place(x.device().as_dispatch()) {
+        Place::Capture => true,
+        Place::Flex => x.dtype() == DType::F32,
+        Place::Elsewhere => false,
+    }
+}
+
+enum Place {
+    Capture,
+    Flex,
+    Elsewhere,
+}
+
+fn place(device: &DispatchDevice) -> Place {
+    #[allow(
+        unreachable_patterns,
+        reason = "further devices exist only with the engine's GPU features"
+    )]
+    match device {
+        DispatchDevice::Capture(_) => Place::Capture,
+        DispatchDevice::Flex(_) => Place::Flex,
+        DispatchDevice::Autodiff(inner) => place(inner),
+        _ => Place::Elsewhere,
+    }
+}
+
+/// A tensor of the capture device: a name and a shape, no data.
+pub(crate) type Captured = FloatTensor<CaptureBackend>;
+
+/// Records a custom operator. `outputs` gives each output's shape; dtype and
+/// client are those of the first input.
+pub(crate) fn record<const OUTPUTS: usize>(
+    id: &'static str,
+    inputs: Vec<Captured>,
+    outputs: [Shape; OUTPUTS],
+    scalars: Vec<ScalarIr>,
+) -> [Captured; OUTPUTS] {
+    let client = inputs[0].client.clone();
+    let dtype = inputs[0].dtype();
+    let out = outputs.map(|shape| {
+        TensorIr::uninit(client.create_empty_handle(), shape, dtype)
+    });
+    let inputs: Vec<TensorIr> =
+        inputs.into_iter().map(RouterTensor::into_ir).collect();
+    let op = CustomOpIr::with_scalars(id, &inputs, &out, scalars);
+    let made = client.register(OperationIr::Custom(op));
+    match made.try_into() {
+        Ok(outputs) => outputs,
+        Err(_) => unreachable!("the client returns one tensor an output"),
+    }
+}
+
+/// The tensor's values in row-major order: borrowed when it lies so already.
+pub(crate) fn contiguous(x: FlexTensor) -> FlexTensor {
+    if x.is_contiguous() { x } else { x.to_contiguous() }
+}
+
+/// The values of a contiguous `f32` tensor.
+pub(crate) fn values(x: &FlexTensor) -> &[f32] {
+    match x.as_slice::<f32>() {
+        Some(values) => values,
+        None => {
+            unreachable!("`serves` admits f32 only, `contiguous` went first")
+        }
+    }
+}
+
+/// A tensor that takes the vector over without a copy.
+pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    debug_assert_eq!(values.len(), shape.num_elements());
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
