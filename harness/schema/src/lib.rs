@@ -19,12 +19,14 @@
 )]
 
 mod case;
+mod catalogue;
 mod claim;
 mod estimate;
 mod event;
 mod host;
 mod metric;
 mod names;
+mod number;
 mod plan;
 mod precision;
 mod prediction;
@@ -32,10 +34,14 @@ mod provenance;
 mod record;
 mod run;
 mod runtime;
+mod text_error;
 mod units;
 mod work;
 
 pub use case::{Case, CaseError, glob_matches};
+pub use catalogue::{
+    AxisSpec, AxisValues, Catalogue, WorkloadInfo, WorkloadListing,
+};
 pub use claim::{
     Claim, ClaimData, ClaimFile, ClaimFinding, Direction, Evidence, Ruling,
 };
@@ -51,6 +57,7 @@ pub use provenance::Provenance;
 pub use record::{Outcome, Record, Verification};
 pub use run::{FORMAT_VERSION, RunHeader};
 pub use runtime::{ParseRuntimeError, Runtime};
+pub use text_error::{TextError, line_of};
 pub use units::{
     Bytes, BytesPerSecond, Flops, FlopsPerSecond, Hertz, Joules, Seconds, Watts,
 };

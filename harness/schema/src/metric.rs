@@ -19,8 +19,8 @@ pub enum Better {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading {
-    /// A value in the metric's unit.
-    Value(f64),
+    /// A value in the metric's unit; NaN is a finding and is kept.
+    Value(#[serde(with = "crate::number")] f64),
     /// No value on this machine, and why.
     Unavailable(String),
 }

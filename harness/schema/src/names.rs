@@ -3,7 +3,7 @@
 /// The candidate nearest to `word`, or `None` when there are no candidates.
 ///
 /// Nearness is the Damerau-Levenshtein distance; a candidate that contains the
-/// word (or the reverse) comes first, so that `a100` finds
+/// word comes first, then one that it contains, so that `a100` finds
 /// `nvidia-a100-sxm4-80gb`. Ties go to the first.
 pub fn nearest<'a>(
     word: &str,
@@ -12,9 +12,14 @@ pub fn nearest<'a>(
     let word = word.to_lowercase();
     candidates.into_iter().min_by_key(|candidate| {
         let lower = candidate.to_lowercase();
-        let contains = word.len() > 2
-            && (lower.contains(&word) || word.contains(lower.as_str()));
-        (!contains, strsim::damerau_levenshtein(&word, &lower))
+        let rank = if word.len() > 2 && lower.contains(&word) {
+            0
+        } else if lower.len() > 2 && word.contains(&lower) {
+            1
+        } else {
+            2
+        };
+        (rank, strsim::damerau_levenshtein(&word, &lower))
     })
 }
 

@@ -22,6 +22,7 @@ pub enum Depth {
 
 /// One case of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedCase {
     /// What to run.
     pub case: Case,
@@ -36,6 +37,7 @@ pub struct PlannedCase {
 
 /// Cases in the order in which they run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// A short name, e.g. `tour`.
     pub name: String,

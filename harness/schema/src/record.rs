@@ -14,8 +14,10 @@ pub struct Verification {
     /// form`, `plain twin`.
     pub against: String,
     /// Largest absolute difference.
+    #[serde(with = "crate::number")]
     pub largest_difference: f64,
     /// Largest difference over the answer's largest magnitude.
+    #[serde(with = "crate::number")]
     pub relative_difference: f64,
     /// The relative tolerance.
     pub tolerance: f64,

@@ -7,12 +7,14 @@ use crate::{Host, Moment, Plan};
 /// The format that this build writes.
 ///
 /// Compatibility: a reader takes every version up to its own and refuses a
-/// newer one by name. A field may be added with a default without a new
-/// version; a changed meaning needs one.
+/// newer one by name. An event may gain a field with a default without a new
+/// version; a changed meaning needs one, and so does a new key of `run.toml`,
+/// which refuses keys that it does not know.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// What a run was: on what, with what, from which sources.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunHeader {
     /// [`FORMAT_VERSION`] of the writer.
     pub format_version: u32,
