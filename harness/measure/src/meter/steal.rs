@@ -1,0 +1,148 @@
+//! Steal: the share of processor time that the hypervisor gave to others
+//! while this machine wanted to run. From `/proc/stat`, all processors.
+
+use assay_schema::{Better, Metric, Warning};
+
+use super::{Meter, Readout, Window};
+
+const NAME: &str = "steal";
+
+/// Past this share a warning is due.
+const NOTEWORTHY: f64 = 0.01;
+
+/// Reads the steal time.
+#[derive(Debug, Default)]
+pub struct StealMeter {
+    started: Option<Jiffies>,
+    total: Jiffies,
+    problem: Option<String>,
+}
+
+/// Clock ticks of the kernel, summed over processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Jiffies {
+    all: f64,
+    steal: f64,
+}
+
+impl StealMeter {
+    /// A meter that has counted nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn jiffies(&mut self) -> Option<Jiffies> {
+        match read_jiffies() {
+            Ok(jiffies) => Some(jiffies),
+            Err(why) => {
+                self.problem = Some(why);
+                None
+            }
+        }
+    }
+}
+
+impl Meter for StealMeter {
+    fn start(&mut self) {
+        self.started = self.jiffies();
+    }
+
+    fn stop(&mut self) {
+        if let (Some(then), Some(now)) = (self.started.take(), self.jiffies()) {
+            self.total.all += now.all - then.all;
+            self.total.steal += now.steal - then.steal;
+        }
+    }
+
+    fn read(&mut self, _window: &Window) -> Readout {
+        let total = std::mem::take(&mut self.total);
+        match self.problem.take() {
+            Some(why) => {
+                Readout::one(Metric::unavailable(NAME, "1", Better::Lower, why))
+            }
+            None => readout(total),
+        }
+    }
+}
+
+fn readout(total: Jiffies) -> Readout {
+    if total.all <= 0.0 {
+        let why = "sampling was shorter than the kernel's clock tick";
+        let none = Metric::unavailable(NAME, "1", Better::Lower, why);
+        return Readout::one(none);
+    }
+    let share = total.steal / total.all;
+    let mut readout =
+        Readout::one(Metric::value(NAME, "1", Better::Lower, share));
+    if share > NOTEWORTHY {
+        readout.warnings.push(Warning {
+            kind: NAME.to_owned(),
+            message: format!(
+                "the hypervisor took {:.1} % of the processor time for other \
+                 guests; run again at a quieter time, or compare only runs \
+                 that were interleaved",
+                share * 100.0
+            ),
+        });
+    }
+    readout
+}
+
+#[cfg(target_os = "linux")]
+fn read_jiffies() -> Result<Jiffies, String> {
+    let stat = std::fs::read_to_string("/proc/stat")
+        .map_err(|error| format!("/proc/stat: {error}"))?;
+    parse(&stat).ok_or("/proc/stat has no steal column".to_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_jiffies() -> Result<Jiffies, String> {
+    Err("read from /proc/stat, which only Linux has".to_owned())
+}
+
+/// The line `cpu user nice system idle iowait irq softirq steal guest ...`
+/// of proc(5). Guest time is part of user time and not added again.
+#[cfg(any(target_os = "linux", test))]
+fn parse(stat: &str) -> Option<Jiffies> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let columns: Vec<f64> = line
+        .split_whitespace()
+        .take(8)
+        .map(|word| word.parse().ok())
+        .collect::<Option<_>>()?;
+    let steal = *columns.get(7)?;
+    Some(Jiffies { all: columns.iter().sum(), steal })
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_schema::Reading;
+
+    use super::*;
+
+    #[test]
+    fn steal_is_the_eighth_column() {
+        let stat = "cpu  1 2 3 4 5 6 7 8 100 100\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+        assert_eq!(parse(stat), Some(Jiffies { all: 36.0, steal: 8.0 }));
+        assert_eq!(parse("cpu  1 2 3\n"), None);
+        assert_eq!(parse("cpu0 1 2 3 4 5 6 7 8\n"), None);
+    }
+
+    #[test]
+    fn more_than_a_hundredth_earns_a_warning_with_advice() {
+        let quiet = readout(Jiffies { all: 1000.0, steal: 10.0 });
+        assert!(quiet.warnings.is_empty());
+        let noisy = readout(Jiffies { all: 1000.0, steal: 50.0 });
+        assert_eq!(noisy.metrics[0].reading, Reading::Value(0.05));
+        insta::assert_snapshot!(
+            noisy.warnings[0].message,
+            @"the hypervisor took 5.0 % of the processor time for other guests; run again at a quieter time, or compare only runs that were interleaved"
+        );
+    }
+
+    #[test]
+    fn no_tick_is_no_zero() {
+        let readout = readout(Jiffies::default());
+        assert!(matches!(readout.metrics[0].reading, Reading::Unavailable(_)));
+    }
+}
