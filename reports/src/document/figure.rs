@@ -1,0 +1,124 @@
+//! Figures as data: the numbers and labels that are drawn, no coordinates
+//! and no colours. `render::svg` draws them.
+
+use assay_schema::{Estimate, Provenance};
+
+use super::Table;
+
+/// A figure.
+pub(crate) struct Figure {
+    /// File name of its SVG and CSV, and anchor.
+    pub(crate) id: &'static str,
+    pub(crate) title: String,
+    pub(crate) caption: String,
+    pub(crate) picture: Picture,
+    /// The numbers drawn, where no table beside the figure holds them.
+    pub(crate) data: Option<Table>,
+}
+
+/// What is drawn.
+pub(crate) enum Picture {
+    Intervals(Intervals),
+    Rooflines { large: Vec<Roof>, small: Vec<Roof> },
+    Facets { facets: Vec<Facet>, x: &'static str, y: &'static str },
+    Stacked(Stacked),
+    Agreement(Agreement),
+}
+
+/// A point with an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) point: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl From<&Estimate> for Spread {
+    fn from(estimate: &Estimate) -> Self {
+        Self { point: estimate.point, low: estimate.low, high: estimate.high }
+    }
+}
+
+/// One row a case: measured and predicted over measured.
+pub(crate) struct Intervals {
+    pub(crate) axis: String,
+    pub(crate) rows: Vec<IntervalRow>,
+    /// Shaded, e.g. within 20 %.
+    pub(crate) band: (f64, f64),
+}
+
+/// A row of [`Intervals`].
+pub(crate) struct IntervalRow {
+    pub(crate) label: String,
+    /// Right of the label, where there is room.
+    pub(crate) remark: String,
+    /// Right of the label on a phone.
+    pub(crate) short_remark: String,
+    pub(crate) marks: Vec<(Provenance, Spread)>,
+}
+
+/// A roof and the cases under it.
+pub(crate) struct Roof {
+    pub(crate) title: String,
+    pub(crate) subtitle: String,
+    /// Precision and its peak, FLOP/s.
+    pub(crate) peaks: Vec<(String, f64)>,
+    /// B/s.
+    pub(crate) bandwidth: f64,
+    pub(crate) provenance: Provenance,
+    pub(crate) points: Vec<RoofPoint>,
+}
+
+/// A case under a roof.
+pub(crate) struct RoofPoint {
+    pub(crate) label: String,
+    /// FLOP a byte.
+    pub(crate) intensity: f64,
+    /// FLOP/s.
+    pub(crate) rate: Estimate,
+    pub(crate) provenance: Provenance,
+}
+
+/// One panel of lines on two logarithmic axes.
+pub(crate) struct Facet {
+    pub(crate) title: String,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A line, or loose marks.
+pub(crate) struct Line {
+    pub(crate) label: String,
+    pub(crate) provenance: Provenance,
+    /// In x order.
+    pub(crate) points: Vec<(f64, Spread)>,
+    pub(crate) connected: bool,
+}
+
+/// Bars of parts, with a mark at what was measured.
+pub(crate) struct Stacked {
+    pub(crate) parts: Vec<&'static str>,
+    pub(crate) rows: Vec<StackRow>,
+    pub(crate) unit: &'static str,
+}
+
+/// A bar.
+pub(crate) struct StackRow {
+    pub(crate) label: String,
+    pub(crate) remark: String,
+    pub(crate) values: Vec<f64>,
+    /// Measured.
+    pub(crate) mark: Option<f64>,
+}
+
+/// Predicted over observed, each case a point.
+pub(crate) struct Agreement {
+    pub(crate) points: Vec<AgreementPoint>,
+}
+
+/// A case of [`Agreement`].
+pub(crate) struct AgreementPoint {
+    pub(crate) observed: Spread,
+    pub(crate) predicted: Spread,
+    /// Of the observation.
+    pub(crate) provenance: Provenance,
+}

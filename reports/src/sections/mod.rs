@@ -1,0 +1,71 @@
+//! Sections: findings laid out as a document. One file a section, each a
+//! function from findings to a [`Section`], or `None` when it has nothing
+//! to say.
+
+mod claims;
+mod comparison;
+mod everything;
+mod losses;
+mod memory;
+mod methods;
+mod rooflines;
+mod scaling;
+mod summary;
+mod throughput;
+mod validation;
+
+use crate::document::Document;
+use crate::findings::RunFindings;
+use crate::{ReportError, RunData, ValidationRow, findings};
+
+/// The document of a `run` report.
+pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
+    if runs.is_empty() {
+        return Err(ReportError::NothingToReport);
+    }
+    let found = findings::find(runs);
+    let sections = [
+        Some(summary::section(&found)),
+        comparison::section(&found),
+        rooflines::section(&found),
+        scaling::section(&found),
+        throughput::section(&found),
+        memory::section(&found),
+        claims::section(&found),
+        losses::section(&found),
+        everything::section(&found),
+        Some(methods::section(&found)),
+    ];
+    Ok(Document {
+        title: summary::title(&found),
+        subtitle: summary::subtitle(&found),
+        sections: sections.into_iter().flatten().collect(),
+    })
+}
+
+/// The document of a `validation` report from runs.
+pub(crate) fn validation_of_runs(
+    runs: &[RunData],
+) -> Result<Document, ReportError> {
+    if runs.is_empty() {
+        return Err(ReportError::NothingToReport);
+    }
+    let rows = findings::validation_rows(&findings::find(runs));
+    Ok(validation::document(&rows))
+}
+
+/// The document of a `validation` report from rows.
+pub(crate) fn validation_of_rows(rows: &[ValidationRow]) -> Document {
+    validation::document(rows)
+}
+
+/// Case, and machine where several machines stand in the report.
+fn several(runs: &[RunFindings<'_>]) -> bool {
+    runs.len() > 1
+}
+
+/// `1 case`, `2 cases`.
+fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}

@@ -1,0 +1,193 @@
+//! The validation report: predicted against observed, row by row.
+
+use std::collections::BTreeMap;
+
+use assay_schema::Provenance;
+
+use super::counted;
+use crate::document::{
+    Agreement, AgreementPoint, Block, Cell, Column, Document, Figure, Picture,
+    Section, Spread, Table, percent,
+};
+use crate::findings::{ErrorSummary, error_summary};
+use crate::{Observed, ValidationRow};
+
+/// The whole document.
+pub(super) fn document(rows: &[ValidationRow]) -> Document {
+    let mut usable: Vec<ValidationRow> =
+        rows.iter().filter(|row| is_usable(row)).cloned().collect();
+    usable.sort_by(|a, b| {
+        (&a.profile, &a.case, &a.source)
+            .cmp(&(&b.profile, &b.case, &b.source))
+            .then_with(|| a.predicted.point.total_cmp(&b.predicted.point))
+            .then_with(|| a.observed.point().total_cmp(&b.observed.point()))
+    });
+    let dropped = rows.len() - usable.len();
+    let mut sections = vec![summary(&usable, dropped)];
+    if !usable.is_empty() {
+        sections.push(detail(&usable));
+    }
+    Document {
+        title: "Predicted against observed".into(),
+        subtitle: format!(
+            "{} on {}",
+            counted(usable.len(), "case"),
+            counted(by_profile(&usable).len(), "machine")
+        ),
+        sections,
+    }
+}
+
+fn is_usable(row: &ValidationRow) -> bool {
+    let measured = match &row.observed {
+        Observed::Measured(estimate) => vec![estimate.low, estimate.high],
+        Observed::Published(_) => Vec::new(),
+    };
+    [
+        row.predicted.point,
+        row.predicted.low,
+        row.predicted.high,
+        row.observed.point(),
+    ]
+    .into_iter()
+    .chain(measured)
+    .all(|value| value.is_finite() && value > 0.0)
+}
+
+fn by_profile(rows: &[ValidationRow]) -> BTreeMap<&str, Vec<ValidationRow>> {
+    let mut profiles: BTreeMap<&str, Vec<ValidationRow>> = BTreeMap::new();
+    for row in rows {
+        profiles.entry(&row.profile).or_default().push(row.clone());
+    }
+    profiles
+}
+
+fn summary(rows: &[ValidationRow], dropped: usize) -> Section {
+    let mut blocks = Vec::new();
+    match error_summary(rows) {
+        Some(summary) => {
+            blocks.push(Block::Headlines(vec![sentence(&summary)]));
+            blocks.push(Block::Table(profiles_table(rows)));
+        }
+        None => blocks.push(Block::Paragraph(
+            "No case was both predicted and observed: predict on `host` \
+             beside a measured run, or give a CSV with `latency_s`."
+                .into(),
+        )),
+    }
+    if dropped > 0 {
+        blocks.push(Block::Warnings(vec![format!(
+            "{} left out: a time that is not a finite number above zero",
+            counted(dropped, "row")
+        )]));
+    }
+    Section { id: "summary", title: "Summary", blocks }
+}
+
+fn unsigned(fraction: f64) -> String {
+    percent(fraction).replace('+', "")
+}
+
+fn sentence(summary: &ErrorSummary) -> String {
+    format!(
+        "Median absolute error {} over {}, worst {}; {} lie inside the \
+         predicted band.",
+        unsigned(summary.median),
+        counted(summary.n, "case"),
+        unsigned(summary.worst),
+        summary.inside,
+    )
+}
+
+fn profiles_table(rows: &[ValidationRow]) -> Table {
+    let mut table = Table::new(
+        "error-by-machine",
+        "Absolute error by machine",
+        vec![
+            Column::words("Machine", "machine"),
+            Column::words("Cases", "cases"),
+            Column::exact("Median error", "median_error"),
+            Column::exact("Worst error", "worst_error"),
+            Column::words("Inside the band", "inside_band"),
+        ],
+    );
+    for (profile, rows) in by_profile(rows) {
+        if let Some(summary) = error_summary(&rows) {
+            let count = |n: usize| Cell::text(&n.to_string());
+            let error = |fraction: f64| {
+                Cell::value(fraction * 100.0, "%", Provenance::Predicted)
+            };
+            table.rows.push(vec![
+                Cell::name(profile),
+                count(summary.n),
+                error(summary.median),
+                error(summary.worst),
+                count(summary.inside),
+            ]);
+        }
+    }
+    table
+}
+
+fn detail(rows: &[ValidationRow]) -> Section {
+    let mut table = Table::new(
+        "validation",
+        "Predicted and observed time of each case",
+        vec![
+            Column::words("Case", "case"),
+            Column::words("Machine", "machine"),
+            Column::numbers("Observed time", "observed_s"),
+            Column::numbers("Predicted time", "predicted_s"),
+            Column::numbers("Error", "error"),
+            Column::words("Source", "source"),
+        ],
+    );
+    table.bulk = rows.len() > 60;
+    let mut points = Vec::new();
+    for row in rows {
+        let (cell, observed, provenance) = match &row.observed {
+            Observed::Measured(estimate) => (
+                Cell::estimate(estimate, "s", Provenance::Measured),
+                Spread::from(estimate),
+                Provenance::Measured,
+            ),
+            Observed::Published(value) => (
+                Cell::value(*value, "s", Provenance::Published),
+                Spread { point: *value, low: *value, high: *value },
+                Provenance::Published,
+            ),
+        };
+        points.push(AgreementPoint {
+            observed,
+            predicted: Spread::from(&row.predicted),
+            provenance,
+        });
+        let error = row.predicted.point / row.observed.point() - 1.0;
+        table.rows.push(vec![
+            Cell::name(&row.case.to_string()),
+            Cell::text(&row.profile),
+            cell,
+            Cell::estimate(&row.predicted, "s", Provenance::Predicted),
+            Cell::Change(error),
+            Cell::text(&row.source),
+        ]);
+    }
+    Section {
+        id: "validation",
+        title: "Case by case",
+        blocks: vec![
+            Block::Figure(Figure {
+                id: "validation",
+                title: "Predicted over observed time".into(),
+                caption: "Each mark is one case; on the diagonal the \
+                    prediction is right. The strip is within 20 %. Lines are \
+                    intervals. The mark's shape says how the observation was \
+                    had."
+                    .into(),
+                picture: Picture::Agreement(Agreement { points }),
+                data: None,
+            }),
+            Block::Table(table),
+        ],
+    }
+}
