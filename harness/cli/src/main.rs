@@ -1,2 +1,48 @@
-//! assay.
-fn main() {}
+//! The `assay` command.
+//!
+//! `profile + workload -> plan -> run -> record -> analyse -> report`: each
+//! verb is a file under `verbs/`, and the files beside them are the steps that
+//! several verbs share. Printing and exit codes live here alone.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this crate is the one that prints"
+)]
+
+mod allocator;
+mod arguments;
+mod claims;
+mod defaults;
+mod exit;
+mod host_profile;
+mod plans;
+mod predictions;
+mod probe;
+mod progress;
+mod registry;
+mod reporting;
+mod table;
+mod verbs;
+
+use clap::Parser;
+
+use arguments::{Cli, Verb};
+
+#[global_allocator]
+static ALLOCATOR: allocator::Counting = allocator::Counting::new();
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.verb {
+        Verb::Workloads(args) => verbs::workloads::run(&args),
+        Verb::Profiles(args) => verbs::profiles::run(&args),
+        Verb::Probe(args) => verbs::probe::run(&args),
+        Verb::Verify(args) => verbs::verify::run(&args),
+        Verb::Run(args) => verbs::run::run(&args),
+        Verb::Trace(args) => verbs::trace::run(&args),
+        Verb::Predict(args) => verbs::predict::run(&args),
+        Verb::Report(args) => verbs::report::run(&args),
+    };
+    exit::finish(done)
+}

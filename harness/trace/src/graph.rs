@@ -204,3 +204,32 @@ impl Graph {
             .sum()
     }
 }
+
+impl Graph {
+    /// A graph of one collective operation on `bytes` of one rank's input.
+    pub fn collective(
+        operation: crate::Collective,
+        bytes: u64,
+        ranks: u64,
+        ranks_per_node: u64,
+    ) -> Self {
+        Self {
+            tensors: Vec::new(),
+            operators: vec![Operator {
+                kind: OperatorKind::Collective {
+                    operation,
+                    bytes,
+                    ranks,
+                    ranks_per_node,
+                },
+                module: 0,
+                pass: Pass::Forward,
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                scratch_bytes: 0,
+            }],
+            modules: vec![String::new()],
+            outputs: Vec::new(),
+        }
+    }
+}

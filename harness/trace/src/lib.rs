@@ -40,6 +40,6 @@ pub use graph::{Elements, Graph, Operator, Pass, Role, TensorInfo, Use};
 pub use memory::{MemoryProfile, memory};
 pub use modules::{ModuleWork, by_module};
 pub use operator::{Collective, Elementwise, OperatorKind, causal_pairs};
-pub use recorder::{Recorder, capture, optimizer_begins, span, span_at};
+pub use recorder::{Recorder, capture, mark, optimizer_begins, span, span_at};
 pub use summary::summary;
 pub use tape::{Tape, inner, tracked};

@@ -12,8 +12,8 @@ use burn::tensor::DType;
 use crate::recorder::{Notes, Span};
 use crate::rules::{Rule, elements, rule};
 use crate::{
-    CostOf, CustomCost, Elements, Elementwise, Graph, Operator, OperatorKind,
-    Pass, Role, TensorInfo, TraceError, Use,
+    CostOf, Elements, Graph, Operator, OperatorKind, Pass, Role, TensorInfo,
+    TraceError, Use,
 };
 
 /// Lowers the captured operations.
@@ -290,7 +290,13 @@ impl<'a> Building<'a> {
             }
         }
         for tensor in 0..parent.len() {
-            graph.tensors[tensor].storage = find(&parent, tensor);
+            let root = find(&parent, tensor);
+            graph.tensors[tensor].storage = root;
+            // What a view or an update in place is for, its storage is for.
+            let role = graph.tensors[tensor].role;
+            if graph.tensors[root].role == Role::Activation {
+                graph.tensors[root].role = role;
+            }
         }
     }
 }

@@ -212,8 +212,9 @@ pub fn optimizer_begins() {
     });
 }
 
-/// Notes the role of a tensor made inside a training step (a gradient).
-pub(crate) fn note_role<const D: usize>(tensor: &Tensor<D>, role: Role) {
+/// Says what a tensor is for, from inside a step; outside a trace it does
+/// nothing.
+pub fn mark<const D: usize>(tensor: &Tensor<D>, role: Role) {
     RECORDING.with_borrow_mut(|recording| {
         if recording.device.is_some()
             && let Some(id) = captured_id(tensor)

@@ -12,7 +12,7 @@ use burn::tensor::Gradients as EngineGradients;
 use burn_capture::CaptureBackend;
 
 use crate::Role;
-use crate::recorder::{backward_begins, note_role};
+use crate::recorder::{backward_begins, mark};
 
 /// The capture backend with gradients.
 pub(crate) type Training = Autodiff<CaptureBackend>;
@@ -68,7 +68,7 @@ impl Tape {
                 )?;
                 let gradient =
                     Tensor::from_primitive::<CaptureBackend>(gradient);
-                note_role(&gradient, Role::Gradient);
+                mark(&gradient, Role::Gradient);
                 Some(gradient)
             }
         }

@@ -5,6 +5,8 @@
 //! tensor on the capture device. Everything else (other dtypes, GPU devices)
 //! takes the plain twin, which is made of Burn's own operators.
 
+use std::cell::Cell;
+
 use burn::Tensor;
 use burn::backend::ir::{CustomOpIr, OperationIr, ScalarIr, TensorIr};
 use burn::backend::tensor::FloatTensor;
@@ -14,8 +16,28 @@ use burn_capture::CaptureBackend;
 use burn_flex::{FlexTensor, Layout};
 use burn_router::{RouterClient, RouterTensor};
 
+thread_local! {
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body` with every kernel replaced by its plain twin, on this thread:
+/// the second opinion that a verification asks for.
+pub fn with_plain_twins<T>(body: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PLAIN.set(self.0);
+        }
+    }
+    let _restore = Restore(PLAIN.replace(true));
+    body()
+}
+
 /// Whether the fused kernels serve this tensor.
 pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+    if PLAIN.get() {
+        return false;
+    }
     match place(x.device().as_dispatch()) {
         Place::Capture => true,
         Place::Flex => x.dtype() == DType::F32,
@@ -91,4 +113,67 @@ pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
         Layout::contiguous(shape),
         DType::F32,
     )
+}
+
+/// The integers of a tensor of any integer type, in row-major order, as places
+/// in a dimension of `bound`.
+///
+/// # Panics
+/// When one is not below `bound`, as indexing does.
+pub(crate) fn places(x: FlexTensor, bound: usize) -> Vec<usize> {
+    let check = |i: i64| match usize::try_from(i) {
+        Ok(place) if place < bound => place,
+        _ => out_of_bounds(i, bound),
+    };
+    let x = contiguous(x);
+    if let Some(x) = x.as_slice::<i32>() {
+        return x.iter().map(|&i| check(i64::from(i))).collect();
+    }
+    if let Some(x) = x.as_slice::<i64>() {
+        return x.iter().map(|&i| check(i)).collect();
+    }
+    x.into_data().iter::<i64>().map(check).collect()
+}
+
+#[expect(clippy::panic, reason = "as indexing a slice does")]
+fn out_of_bounds(i: i64, bound: usize) -> ! {
+    panic!("index {i} is outside of 0..{bound}")
+}
+
+/// What a backward operator of a kernel does when it is itself asked for a
+/// gradient; the plain twin can be differentiated any number of times.
+#[expect(clippy::panic, reason = "as the engine's own fused operators do")]
+pub(crate) fn second_order(kernel: &str) -> ! {
+    panic!("{kernel}: a gradient of the gradient is taken on the plain twin")
+}
+
+/// The custom operators that `run` records on a capture device, and those of
+/// the backward pass from the loss that it returns.
+#[cfg(test)]
+pub(crate) fn recorded(
+    run: impl FnOnce(&burn::tensor::Device) -> Option<Tensor<1>>,
+) -> Vec<CustomOpIr> {
+    use burn::backend::{Autodiff, AutodiffBackend};
+    use burn::tensor::Device;
+    type Traced = Autodiff<CaptureBackend>;
+    let device = Device::capture();
+    let captured = device
+        .capture_scope(|scope| {
+            let loss = run(&device.clone().autodiff());
+            if let Some(loss) = loss {
+                let loss = loss.try_into_primitive::<Traced>().unwrap();
+                Traced::backward(loss);
+            }
+            scope.complete([], [])
+        })
+        .unwrap();
+    captured
+        .graph
+        .operations
+        .into_iter()
+        .filter_map(|op| match op {
+            OperationIr::Custom(op) => Some(op),
+            _ => None,
+        })
+        .collect()
 }

@@ -15,17 +15,71 @@
     )
 )]
 
+mod activation;
+mod adamw;
+mod attention;
+mod cache;
+mod cross_entropy;
 mod door;
+mod elementwise;
+mod embedding;
+mod gated;
+mod layer_norm;
+mod linear;
 mod math;
+mod matmul;
+mod product;
+mod rms_norm;
+mod rotary;
 mod rows;
+mod share;
 mod softmax;
+mod stream;
+mod thin;
 
+pub use activation::{
+    Activation, ActivationOps, UnknownActivation, activate, activate_plain,
+};
+pub use adamw::{AdamW, AdamWOps, adamw, adamw_plain};
+pub use attention::{AttentionOps, attention, attention_plain};
+pub use cache::{CacheOps, cache_write, cache_write_plain};
+pub use cross_entropy::{CrossEntropyOps, cross_entropy, cross_entropy_plain};
+pub use door::with_plain_twins;
+pub use elementwise::{
+    ElementwiseOps, exp, exp_plain, pow, pow_plain, pow_scalar,
+    pow_scalar_plain,
+};
+pub use embedding::{EmbeddingOps, embedding, embedding_plain};
+pub use gated::{GatedOps, gated, gated_plain};
+pub use layer_norm::{LayerNormOps, layer_norm, layer_norm_plain};
+pub use linear::{LinearOps, linear, linear_plain};
+pub use matmul::{MatmulOps, matmul, matmul_plain};
+pub use rms_norm::{RmsNormOps, rms_norm, rms_norm_plain};
+pub use rotary::{Rotary, RotaryOps, rotary, rotary_plain};
 pub use softmax::{SoftmaxOps, softmax, softmax_plain};
+pub use stream::{stream_sum, stream_sum_parallel};
 
 use assay_trace::CustomCost;
 use burn::backend::ir::CustomOpIr;
 
 /// The cost of each operator that this crate records, `None` for others.
 pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
-    [softmax::cost].iter().find_map(|cost| cost(op))
+    [
+        activation::cost,
+        adamw::cost,
+        attention::cost,
+        cache::cost,
+        cross_entropy::cost,
+        elementwise::cost,
+        embedding::cost,
+        gated::cost,
+        layer_norm::cost,
+        linear::cost,
+        matmul::cost,
+        rms_norm::cost,
+        rotary::cost,
+        softmax::cost,
+    ]
+    .iter()
+    .find_map(|cost| cost(op))
 }

@@ -1,1 +1,24 @@
-//! assay-kit.
+//! What two papers really share: layers, parameters, weights by published
+//! names, golden files, the optimizer step.
+//!
+//! Here: modules of a line or two over `kernels`, and the ways in and out of
+//! a model. Not here: models, and anything that only one workload uses.
+
+mod checkpoint;
+mod error;
+mod golden;
+mod layers;
+mod load;
+mod optimizer;
+mod parameters;
+
+pub use checkpoint::{Checkpoint, Values};
+pub use error::KitError;
+pub use golden::{compare, merge};
+pub use layers::{LayerNorm, Linear, RmsNorm};
+pub use load::{
+    Binding, Slice, floats, gradient_values, load, parameter_shapes,
+    parameter_values, rows,
+};
+pub use optimizer::Optimizer;
+pub use parameters::Parameters;

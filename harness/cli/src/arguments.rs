@@ -1,0 +1,257 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Measures machine-learning workloads here, predicts them on hardware that
+/// is not at hand, and reports both.
+#[derive(Debug, Parser)]
+#[command(name = "assay", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List what can be run: workloads, models, phases, axes.
+    Workloads(WorkloadsArgs),
+    /// List hardware profiles, show one, or check their numbers.
+    Profiles(ProfilesArgs),
+    /// Measure this machine's ceilings into a hardware profile.
+    Probe(ProbeArgs),
+    /// Check answers against independent ones, without timing.
+    Verify(VerifyArgs),
+    /// Measure and predict cases; write a run directory and its report.
+    Run(RunArgs),
+    /// Show what a case does: FLOPs, bytes, memory, by operator and module.
+    Trace(TraceArgs),
+    /// Predict a case on hardware profiles.
+    Predict(PredictArgs),
+    /// Render a report of run directories.
+    Report(ReportArgs),
+}
+
+/// Text for people, or one JSON document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextOrJson {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkloadsArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfilesArgs {
+    /// A profile to show, e.g. nvidia-a100-sxm4-80gb; `host` is this machine.
+    pub(crate) name: Option<String>,
+    /// Report numbers that contradict each other; exit 1 if any.
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// Device to probe.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Where to write the profile [default: where `host` is looked up].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Fewer repetitions: about 40 s in place of 2 minutes.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Cases or globs, e.g. `slm/*/decode`; axes as axis=value [default: all].
+    pub(crate) words: Vec<String>,
+    /// A model file (TOML or Hugging Face config.json) in place of a name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Weights by published names (safetensors).
+    #[arg(long, value_name = "FILE", requires = "golden")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Right answers: a safetensors file of input.* and output.* tensors.
+    #[arg(long, value_name = "FILE", requires = "weights")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Largest difference allowed, relative to the largest magnitude.
+    #[arg(long, default_value_t = 1e-4)]
+    pub(crate) tolerance: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Workloads, cases or globs; axes as axis=value. None: the tour.
+    pub(crate) words: Vec<String>,
+    /// A plan by name (`tour`) or file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) plan: Option<String>,
+    /// Every stage once at a small point.
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) quick: bool,
+    /// The paper's size.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Hardware profiles to predict for, comma separated; `host` too.
+    #[arg(long, value_name = "PROFILE,...", value_delimiter = ',')]
+    pub(crate) on: Vec<String>,
+    /// Device to measure on.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+    /// Machine to measure on: `local`.
+    #[arg(long, default_value = "local")]
+    pub(crate) host: String,
+    /// A model file (TOML or Hugging Face config.json) in place of a name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Data for workloads that read some.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+    /// Weights by published names (safetensors).
+    #[arg(long, value_name = "PATH")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Sampling time of each case, e.g. 10s, 500ms.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) budget: Option<f64>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The run directory [default: runs/<time>].
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub(crate) out: Option<PathBuf>,
+    /// Finish a run that was cut short.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) resume: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceFormat {
+    #[default]
+    Text,
+    Json,
+    Chrome,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// A case, e.g. slm/tiny/prefill.
+    pub(crate) case: String,
+    /// Axes as axis=value.
+    pub(crate) axes: Vec<String>,
+    /// A model file (TOML or Hugging Face config.json) in place of a name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TraceFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PredictFormat {
+    #[default]
+    Text,
+    Json,
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// A case, e.g. slm/phonelm-1.5b/decode.
+    #[arg(required_unless_present = "from")]
+    pub(crate) case: Option<String>,
+    /// Axes as axis=value.
+    pub(crate) axes: Vec<String>,
+    /// Profiles, comma separated, a unit after a colon: snapdragon-8-gen-3:npu.
+    #[arg(
+        long,
+        value_name = "PROFILE[:UNIT],...",
+        value_delimiter = ',',
+        required_unless_present = "from"
+    )]
+    pub(crate) on: Vec<String>,
+    /// A table of cases: columns case, profile, runtime and any axis.
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["case", "on"])]
+    pub(crate) from: Option<PathBuf>,
+    /// kernel, eager, graph, llama-cpp, qnn or flex.
+    #[arg(long)]
+    pub(crate) runtime: Option<String>,
+    /// A model file (TOML or Hugging Face config.json) in place of a name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// An overlay on the constants, or `none`.
+    #[arg(long, value_name = "FILE|none")]
+    pub(crate) calibration: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: PredictFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Run directories; for a validation also a CSV of the columns of
+    /// `predict --from` plus latency_s and source.
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Folder to write into.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// html, markdown, csv, latex, svg, comma separated.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "html,markdown,csv,latex,svg"
+    )]
+    pub(crate) format: Vec<String>,
+    /// run, validation or comparison.
+    #[arg(long, default_value = "run")]
+    pub(crate) kind: String,
+}
+
+/// A duration in seconds: `10s`, `500ms`, `2m`, `1.5`.
+fn duration(text: &str) -> Result<f64, String> {
+    let (number, factor) = if let Some(n) = text.strip_suffix("ms") {
+        (n, 1e-3)
+    } else if let Some(n) = text.strip_suffix('s') {
+        (n, 1.0)
+    } else if let Some(n) = text.strip_suffix('m') {
+        (n, 60.0)
+    } else {
+        (text, 1.0)
+    };
+    number
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .map(|n| n * factor)
+        .filter(|s| s.is_finite() && *s > 0.0)
+        .ok_or_else(|| format!("`{text}` is no time: 10s, 500ms or 2m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_unit_or_is_seconds() {
+        assert_eq!(duration("500ms"), Ok(0.5));
+        assert_eq!(duration("2m"), Ok(120.0));
+        assert_eq!(duration("1.5"), Ok(1.5));
+        for wrong in ["", "s", "-1s", "nan", "10 parsecs"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,68 @@
+//! Exit codes, and the one place where an error is printed.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done (a claim that is contradicted is a finding, not an error) |
+//! | 1 | a regression, a changed answer, a failed case, verification or check |
+//! | 2 | wrong input |
+//! | 3 | this machine could not do it |
+//! | 4 | `unclear` where `--prove` was asked |
+//! | 101 | a bug |
+
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As asked.
+    Done,
+    /// A case, a verification or a check failed; it was printed.
+    Failed,
+}
+
+/// An error with its exit code.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The user's input is wrong.
+    Input(anyhow::Error),
+    /// This machine cannot do it.
+    Machine(anyhow::Error),
+}
+
+/// What a verb returns.
+pub(crate) type Verdict = Result<Ending, Fault>;
+
+/// Marks an error as the machine's.
+pub(crate) fn machine(error: impl Into<anyhow::Error>) -> Fault {
+    Fault::Machine(error.into())
+}
+
+/// Errors are the user's input unless marked: a name, a file, a value.
+impl<E: Into<anyhow::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Input(error.into())
+    }
+}
+
+/// Prints the error, if any, and gives the code.
+pub(crate) fn finish(done: Verdict) -> ExitCode {
+    let (code, error) = match done {
+        Ok(Ending::Done) => return ExitCode::SUCCESS,
+        Ok(Ending::Failed) => return ExitCode::from(1),
+        Err(Fault::Input(error)) => (2, error),
+        Err(Fault::Machine(error)) => (3, error),
+    };
+    eprintln!("assay: {error:#}");
+    ExitCode::from(code)
+}
+
+/// Prints to standard output; a closed pipe (`assay ... | head`) ends the
+/// program quietly.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let wrote = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if wrote.is_err() {
+        std::process::exit(0);
+    }
+}

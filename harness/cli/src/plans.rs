@@ -1,0 +1,158 @@
+//! What a run runs: the tour, a workload's own plan, a plan file, or cases
+//! named on the command line.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use assay_schema::{Catalogue, Depth, Plan, Precision, Seconds};
+use assay_sweep::{PlanEntry, PlanFile, expand, parse_plan_file, select};
+
+use crate::arguments::RunArgs;
+use crate::registry;
+
+const SHIPPED: [(&str, &str); 6] = [
+    ("tour", include_str!("../plans/tour.toml")),
+    ("operators-quick", include_str!("../plans/operators-quick.toml")),
+    ("operators-default", include_str!("../plans/operators-default.toml")),
+    ("slm-quick", include_str!("../plans/slm-quick.toml")),
+    ("slm-default", include_str!("../plans/slm-default.toml")),
+    ("slm-full", include_str!("../plans/slm-full.toml")),
+];
+
+/// The plan that the arguments ask for, every case complete.
+pub(crate) fn plan(args: &RunArgs) -> Result<Plan> {
+    let (patterns, axes) = words(&args.words)?;
+    let depth = if args.quick {
+        Depth::Quick
+    } else if args.full {
+        Depth::Full
+    } else {
+        Depth::Default
+    };
+    let first = patterns.first().and_then(|p| p.parse().ok());
+    let catalogue = match &first {
+        Some(case) => registry::catalogue_for(case, args.model.as_deref()),
+        None => registry::catalogue(),
+    };
+    let mut file = match (&args.plan, &patterns[..]) {
+        (Some(_), [_, ..]) => {
+            bail!("--plan and cases exclude each other: name one")
+        }
+        (Some(name), []) => named_or_file(name)?,
+        (None, []) if args.full => {
+            bail!("--full needs a workload, e.g. `assay run slm --full`")
+        }
+        (None, []) => shipped("tour")?,
+        (None, patterns) => requested(patterns, &axes, depth, &catalogue)?,
+    };
+    file.seed = args.seed;
+    if !args.on.is_empty() {
+        file.predict_on.clone_from(&args.on);
+    }
+    if let Some(budget) = args.budget {
+        for entry in &mut file.entries {
+            entry.budget_s = Seconds(budget);
+        }
+    }
+    for entry in &mut file.entries {
+        for (axis, values) in &axes {
+            entry.axes.insert(axis.clone(), values.clone());
+        }
+    }
+    complete(expand(&file, &catalogue)?, args.model.as_deref())
+}
+
+/// Cases keep their place; what the defaults of this machine add is filled in.
+fn complete(mut plan: Plan, model: Option<&Path>) -> Result<Plan> {
+    for planned in &mut plan.cases {
+        planned.case =
+            registry::complete(&planned.case, model, Precision::F32)?;
+    }
+    Ok(plan)
+}
+
+/// Patterns, and axes with their values (`prompt=32,128` is two).
+#[allow(clippy::type_complexity, reason = "a list of named lists")]
+fn words(
+    words: &[String],
+) -> Result<(Vec<String>, Vec<(String, Vec<String>)>)> {
+    let (axes, patterns): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| word.contains('='));
+    let axes = axes
+        .into_iter()
+        .map(|word| {
+            let (axis, values) = word
+                .split_once('=')
+                .filter(|(axis, values)| !axis.is_empty() && !values.is_empty())
+                .ok_or_else(|| anyhow!("`{word}`: expected axis=value"))?;
+            let values = values.split(',').map(str::to_owned).collect();
+            Ok((axis.to_owned(), values))
+        })
+        .collect::<Result<_>>()?;
+    Ok((patterns.into_iter().cloned().collect(), axes))
+}
+
+fn shipped(name: &str) -> Result<PlanFile> {
+    let (_, text) =
+        SHIPPED.iter().find(|(n, _)| *n == name).ok_or_else(|| {
+            let nearest =
+                assay_schema::nearest(name, SHIPPED.iter().map(|(n, _)| *n));
+            anyhow!(
+                "no plan `{name}`, and no such file; nearest valid: `{}`",
+                nearest.unwrap_or("tour")
+            )
+        })?;
+    Ok(parse_plan_file(text, &format!("plans/{name}.toml"))?)
+}
+
+fn named_or_file(name: &str) -> Result<PlanFile> {
+    let path = Path::new(name);
+    if !path.exists() {
+        return shipped(name);
+    }
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{name}: cannot be read"))?;
+    Ok(parse_plan_file(&text, name)?)
+}
+
+/// A workload's name alone, without axes, is its own plan at this depth;
+/// anything else is the cases themselves.
+fn requested(
+    patterns: &[String],
+    axes: &[(String, Vec<String>)],
+    depth: Depth,
+    catalogue: &Catalogue,
+) -> Result<PlanFile> {
+    let whole = |pattern: &String| catalogue.workload(pattern).is_some();
+    if let [pattern] = patterns
+        && whole(pattern)
+        && axes.is_empty()
+    {
+        let suffix = match depth {
+            Depth::Quick => "quick",
+            Depth::Default => "default",
+            Depth::Full => "full",
+        };
+        return shipped(&format!("{pattern}-{suffix}"));
+    }
+    let budget = match depth {
+        Depth::Quick => Seconds(1.0),
+        Depth::Default => Seconds(10.0),
+        Depth::Full => Seconds(60.0),
+    };
+    let entries = select(patterns, catalogue)?
+        .into_iter()
+        .map(|path| PlanEntry {
+            measure: true,
+            budget_s: budget,
+            ..PlanEntry::new(path)
+        })
+        .collect();
+    Ok(PlanFile {
+        name: patterns.join(" "),
+        depth,
+        seed: 1,
+        predict_on: Vec::new(),
+        entries,
+    })
+}

@@ -1,0 +1,181 @@
+//! Each operator kind at shapes of its own: `plans/probe.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+use assay_hardware_profiles::{Efficiency, Unit};
+use assay_measure::{
+    Context, Instruments, Job, Settings, SystemClock, last_level_cache,
+    run_case,
+};
+use assay_operators::Operator;
+use assay_schema::{Case, Event, Outcome, Precision, Seconds};
+use assay_statistics::median_estimate;
+use assay_sweep::{expand, parse_plan_file};
+
+use super::fact;
+use crate::progress::Progress;
+use crate::registry;
+use crate::table::si;
+
+/// The cases of the probe.
+pub(crate) fn cases() -> Result<Vec<Case>> {
+    let text = include_str!("../../plans/probe.toml");
+    let file = parse_plan_file(text, "plans/probe.toml")?;
+    let catalogue = registry::catalogue();
+    expand(&file, &catalogue)?
+        .cases
+        .iter()
+        .map(|planned| registry::complete(&planned.case, None, Precision::F32))
+        .collect()
+}
+
+/// Times every case into the unit's efficiency table.
+pub(super) fn measure(
+    cases: &[Case],
+    budget: Seconds,
+    interrupted: &AtomicBool,
+    unit: &mut Unit,
+    progress: &mut Progress,
+) -> Result<()> {
+    let clock = SystemClock::detect();
+    let context = Context {
+        last_level_cache: last_level_cache(),
+        ..Context::new("cpu", 7)
+    };
+    for case in cases {
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted: a half-probed machine is not written");
+        }
+        progress.begin(&case.to_string());
+        let workload = registry::workload(case)?;
+        let job = Job { workload, case, context: &context, work: None };
+        let instruments = Instruments {
+            clock: &clock,
+            meters: &mut [],
+            allocations: None,
+            interrupted,
+        };
+        let mut samples = Vec::new();
+        let mut keep = |event: Event| -> Result<()> {
+            if let Event::Sample(batch) = event
+                && !batch.warm_up
+                && batch.part == "step"
+            {
+                samples.extend(batch.seconds);
+            }
+            Ok(())
+        };
+        let settings = Settings::with_budget(budget);
+        match run_case(job, &settings, instruments, &mut keep)? {
+            Outcome::Finished(_) => {}
+            Outcome::Failed(why) | Outcome::Skipped(why) => {
+                bail!("{case}: {why}")
+            }
+            Outcome::Unfinished => bail!("{case}: not finished"),
+        }
+        let time = median_estimate(&samples, 0.95)?;
+        progress.end(&format!("{case}: {}", si(time.point, "s")));
+        let operator = Operator::new(case)?;
+        if let Operator::Elementwise { elements: 1, .. } = operator {
+            unit.launch_overhead = Some(fact(&time, Seconds));
+            continue;
+        }
+        unit.efficiency.push(entry(case, &operator, &time)?);
+    }
+    Ok(())
+}
+
+fn entry(
+    case: &Case,
+    operator: &Operator,
+    time: &assay_schema::Estimate,
+) -> Result<Efficiency> {
+    let mut dims: BTreeMap<String, f64> = case
+        .axes
+        .iter()
+        .filter_map(|(axis, value)| {
+            let number = match value.as_str() {
+                "true" => 1.0,
+                "false" => 0.0,
+                text => text.parse().ok()?,
+            };
+            Some((axis.clone(), number))
+        })
+        .collect();
+    if let Operator::Conv2d {
+        in_channels,
+        height,
+        width,
+        kernel,
+        stride,
+        padding,
+        groups,
+        ..
+    } = *operator
+    {
+        let size = |n: usize| (n + 2 * padding - kernel) / stride + 1;
+        dims.insert("positions".into(), (size(height) * size(width)) as f64);
+        let taps = in_channels / groups * kernel * kernel;
+        dims.insert("taps".into(), taps as f64);
+    }
+    Ok(Efficiency {
+        operator: case.model.clone(),
+        kind: case
+            .axis("kind")
+            .or_else(|| case.axis("phase"))
+            .map(str::to_owned),
+        precision: registry::precision(case)?,
+        threads: Some(rayon::current_num_threads() as u32),
+        dims,
+        seconds: fact(time, Seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shapes that predictions are judged by.
+    fn judged() -> Vec<Case> {
+        let text = include_str!("../../plans/operators-default.toml");
+        let file = parse_plan_file(text, "operators-default.toml").unwrap();
+        expand(&file, &registry::catalogue())
+            .unwrap()
+            .cases
+            .iter()
+            .map(|planned| {
+                let case = &planned.case;
+                registry::complete(case, None, Precision::F32).unwrap()
+            })
+            .filter(|case| {
+                ["matmul", "layernorm", "softmax", "attention"]
+                    .contains(&case.model.as_str())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_probed_shape_is_a_factor_2_away_from_every_judged_one() {
+        for probed in cases().unwrap() {
+            for judged in judged() {
+                let alike = judged.model == probed.model
+                    && judged.axis("phase") == probed.axis("phase");
+                if !alike {
+                    continue;
+                }
+                let ratio = judged
+                    .axes
+                    .iter()
+                    .filter_map(|(axis, value)| {
+                        let a: f64 = value.parse().ok()?;
+                        let b: f64 = probed.axis(axis)?.parse().ok()?;
+                        Some((a / b).max(b / a))
+                    })
+                    .fold(1.0, f64::max);
+                assert!(ratio >= 2.0, "{probed} is too near {judged}");
+            }
+        }
+    }
+}

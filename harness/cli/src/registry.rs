@@ -1,0 +1,144 @@
+//! What can be run, and how a case is read and traced: the one place that
+//! knows every workload.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use assay_measure::Workload;
+use assay_operators::Operators;
+use assay_schema::{Case, Catalogue, Precision};
+use assay_slm::Slm;
+use assay_trace::Graph;
+
+/// All workloads.
+pub(crate) fn workloads() -> [&'static dyn Workload; 2] {
+    [&Operators, &Slm]
+}
+
+/// The workload of a case.
+pub(crate) fn workload(case: &Case) -> Result<&'static dyn Workload> {
+    workloads()
+        .into_iter()
+        .find(|w| w.info().workload == case.workload)
+        .ok_or_else(|| anyhow!("unknown workload `{}`", case.workload))
+}
+
+/// Everything that can be run.
+pub(crate) fn catalogue() -> Catalogue {
+    Catalogue { workloads: workloads().iter().map(|w| w.info()).collect() }
+}
+
+/// The catalogue, with the model of a case added to its workload: a model
+/// file may go by any name.
+pub(crate) fn catalogue_for(case: &Case, model: Option<&Path>) -> Catalogue {
+    let mut catalogue = catalogue();
+    if model.is_some()
+        && let Some(info) = catalogue
+            .workloads
+            .iter_mut()
+            .find(|info| info.workload == case.workload)
+        && !info.models.contains(&case.model)
+    {
+        info.models.push(case.model.clone());
+    }
+    catalogue
+}
+
+/// A case and axes as typed: the words of one case.
+pub(crate) fn read_case(path: &str, axes: &[String]) -> Result<Case> {
+    let mut text = path.to_owned();
+    for axis in axes {
+        text.push(' ');
+        text.push_str(axis);
+    }
+    Ok(text.parse()?)
+}
+
+/// A case with every axis filled in; `precision` is its default.
+pub(crate) fn complete(
+    case: &Case,
+    model: Option<&Path>,
+    precision: Precision,
+) -> Result<Case> {
+    let mut case = case.clone();
+    if case.axis("precision").is_none()
+        && let Some(info) = catalogue().workload(&case.workload)
+        && info
+            .axes_of(&case.model, case.phase.as_deref())
+            .iter()
+            .any(|axis| axis.name == "precision")
+    {
+        case = case.with("precision", precision);
+    }
+    // A query of an attention defaults to what its phase says.
+    if case.workload == "operators" && case.model == "attention" {
+        if case.axis("phase") == Some("decode") {
+            case = case.with("query", 1);
+        } else if case.axis("query").is_none()
+            && let Some(context) = case.axis("context").map(str::to_owned)
+        {
+            case = case.with("query", context);
+        }
+        if case.axis("kv_heads").is_none()
+            && let Some(heads) = case.axis("heads").map(str::to_owned)
+        {
+            case = case.with("kv_heads", heads);
+        }
+    }
+    Ok(assay_sweep::complete(&case, &catalogue_for(&case, model))?)
+}
+
+/// The number format of a case.
+pub(crate) fn precision(case: &Case) -> Result<Precision> {
+    match case.axis("precision") {
+        Some(text) => Ok(text.parse()?),
+        None => Ok(Precision::F32),
+    }
+}
+
+/// The operator graph of a complete case.
+pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
+    match case.workload.as_str() {
+        "operators" => {
+            let operator = assay_operators::Operator::new(case)?;
+            Ok(assay_operators::trace(&operator)?)
+        }
+        "slm" => {
+            let config = match model {
+                Some(path) => Some(assay_slm::Config::from_file(path)?),
+                None => None,
+            };
+            let request = assay_slm::Request::new(case, config)
+                .with_context(|| case.to_string())?;
+            Ok(assay_slm::trace(&request)?)
+        }
+        other => Err(anyhow!("workload `{other}` has no trace")),
+    }
+}
+
+/// Traces of cases that differ only in what a trace does not depend on (the
+/// number format) are made once.
+#[derive(Default)]
+pub(crate) struct Traces {
+    made: std::collections::HashMap<String, Arc<Graph>>,
+}
+
+impl Traces {
+    /// The graph of a complete case.
+    pub(crate) fn get(
+        &mut self,
+        case: &Case,
+        model: Option<&PathBuf>,
+    ) -> Result<Arc<Graph>> {
+        let mut key = case.clone();
+        key.axes.remove("precision");
+        let key = key.to_string();
+        if let Some(known) = self.made.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let graph = Arc::new(trace(case, model)?);
+        self.made.insert(key, Arc::clone(&graph));
+        Ok(graph)
+    }
+}

@@ -1,0 +1,10 @@
+//! One file a verb.
+
+pub(crate) mod predict;
+pub(crate) mod probe;
+pub(crate) mod profiles;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod trace;
+pub(crate) mod verify;
+pub(crate) mod workloads;

@@ -1,0 +1,234 @@
+//! `assay predict`: latency, memory and energy on machines that are not here.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use assay_schema::{Case, Prediction, Runtime};
+
+use crate::arguments::{PredictArgs, PredictFormat};
+use crate::exit::{Ending, Verdict, print};
+use crate::predictions::{On, Predictor};
+use crate::registry;
+use crate::table::{aligned, si};
+
+pub(crate) fn run(args: &PredictArgs) -> Verdict {
+    if let Some(file) = args.calibration.as_deref()
+        && file != "none"
+    {
+        return Err(anyhow!(
+            "--calibration {file}: this version has no overlays; `none` is \
+             the only value"
+        )
+        .into());
+    }
+    let runtime: Option<Runtime> =
+        args.runtime.as_deref().map(str::parse).transpose()?;
+    let mut predictor = Predictor::with_model(args.model.clone());
+    if let Some(table) = &args.from {
+        print(&from_table(table, runtime, &mut predictor)?);
+        return Ok(Ending::Done);
+    }
+    let path = args.case.as_deref().unwrap_or_default();
+    let case = registry::read_case(path, &args.axes)?;
+    let predictions = args
+        .on
+        .iter()
+        .map(|on| predictor.predict(&case, &On::read(on)?, runtime))
+        .collect::<Result<Vec<_>>>()?;
+    print(&match args.format {
+        PredictFormat::Text => text(&predictions),
+        PredictFormat::Json => {
+            serde_json::to_string_pretty(&predictions)? + "\n"
+        }
+        PredictFormat::Csv => csv_of(&predictions)?,
+    });
+    Ok(Ending::Done)
+}
+
+fn text(predictions: &[Prediction]) -> String {
+    let mut rows = vec![
+        [
+            "profile",
+            "unit",
+            "runtime",
+            "precision",
+            "latency",
+            "80 % band",
+            "bound",
+            "memory",
+            "energy",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for p in predictions {
+        let latency = &p.latency_s;
+        let fits = match p.fits {
+            Some(false) => " (does not fit)",
+            Some(true) | None => "",
+        };
+        rows.push(vec![
+            p.profile.clone(),
+            p.unit.clone(),
+            p.runtime.name().to_owned(),
+            p.axes.get("precision").cloned().unwrap_or_default(),
+            si(latency.point, "s"),
+            format!("{} to {}", si(latency.low, "s"), si(latency.high, "s")),
+            p.bound.name().to_owned(),
+            si(p.memory_peak_bytes.value(), "B") + fits,
+            p.energy_j
+                .as_ref()
+                .map_or("unknown".to_owned(), |e| si(e.point, "J")),
+        ]);
+    }
+    let case = predictions.first().map_or(String::new(), |p| {
+        let axes: Vec<String> =
+            p.axes.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        format!(
+            "{} {}: {}, {} parameters, predicted\n\n",
+            p.case,
+            axes.join(" "),
+            si(p.flops.value(), "FLOP"),
+            p.parameters
+        )
+    });
+    case + &aligned(&rows)
+}
+
+/// The columns that every table of predictions ends with.
+const RESULT_COLUMNS: [&str; 10] = [
+    "latency_s_point",
+    "latency_s_low",
+    "latency_s_high",
+    "parameters",
+    "flops",
+    "bytes",
+    "memory_peak_bytes",
+    "energy_j_point",
+    "bound",
+    "error",
+];
+
+fn result_cells(prediction: &Result<Prediction>) -> Vec<String> {
+    match prediction {
+        Ok(p) => vec![
+            p.latency_s.point.to_string(),
+            p.latency_s.low.to_string(),
+            p.latency_s.high.to_string(),
+            p.parameters.to_string(),
+            p.flops.value().to_string(),
+            p.bytes.value().to_string(),
+            p.memory_peak_bytes.value().to_string(),
+            p.energy_j
+                .as_ref()
+                .map_or_else(String::new, |e| e.point.to_string()),
+            p.bound.name().to_owned(),
+            String::new(),
+        ],
+        Err(error) => {
+            let mut cells = vec![String::new(); RESULT_COLUMNS.len() - 1];
+            cells.push(format!("{error:#}"));
+            cells
+        }
+    }
+}
+
+fn csv_of(predictions: &[Prediction]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let heading = ["case", "profile", "runtime"];
+    writer.write_record(heading.iter().chain(&RESULT_COLUMNS))?;
+    for p in predictions {
+        let case = p.full_case().map_or(p.case.clone(), |c| c.to_string());
+        let mut row = vec![
+            case,
+            format!("{}:{}", p.profile, p.unit),
+            p.runtime.name().to_owned(),
+        ];
+        row.extend(result_cells(&Ok(p.clone())));
+        writer.write_record(&row)?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// One row out for each row in, in order; a bad row has its message in
+/// `error` and empty numbers.
+fn from_table(
+    path: &Path,
+    runtime: Option<Runtime>,
+    predictor: &mut Predictor,
+) -> Result<String> {
+    let name = path.display();
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_path(path)
+        .with_context(|| format!("{name}: cannot be read"))?;
+    let heading =
+        reader.headers().with_context(|| format!("{name}: heading"))?.clone();
+    for needed in ["case", "profile"] {
+        if !heading.iter().any(|column| column == needed) {
+            bail!(
+                "{name}:1: no column `{needed}`; expected case, profile, \
+                 runtime and any axis, found {}",
+                heading.iter().collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
+    let mut writer =
+        csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    writer.write_record(heading.iter().chain(RESULT_COLUMNS))?;
+    for (index, row) in reader.records().enumerate() {
+        let row =
+            row.with_context(|| format!("{name}:{}: bad CSV", index + 2))?;
+        let prediction = if row.len() == heading.len() {
+            predict_row(&heading, &row, runtime, predictor)
+        } else {
+            Err(anyhow!("{} cells, expected {}", row.len(), heading.len()))
+        };
+        let mut cells: Vec<String> = row.iter().map(str::to_owned).collect();
+        cells.resize(heading.len(), String::new());
+        cells.extend(result_cells(&prediction));
+        writer.write_record(&cells)?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// Columns that describe a row and are no axes.
+const NO_AXES: [&str; 5] =
+    ["case", "profile", "runtime", "latency_s", "source"];
+
+/// The case, unit and runtime that a row asks for.
+pub(crate) fn read_row(
+    heading: &csv::StringRecord,
+    row: &csv::StringRecord,
+) -> Result<(Case, On, Option<Runtime>)> {
+    let cell = |name: &str| {
+        heading
+            .iter()
+            .position(|column| column == name)
+            .and_then(|i| row.get(i))
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
+    let path = cell("case").ok_or_else(|| anyhow!("no case"))?;
+    let profile = cell("profile").ok_or_else(|| anyhow!("no profile"))?;
+    let axes: Vec<String> = heading
+        .iter()
+        .zip(row)
+        .filter(|(column, value)| {
+            !NO_AXES.contains(column) && !value.trim().is_empty()
+        })
+        .map(|(column, value)| format!("{column}={}", value.trim()))
+        .collect();
+    let runtime = cell("runtime").map(str::parse).transpose()?;
+    Ok((registry::read_case(path, &axes)?, On::read(profile)?, runtime))
+}
+
+fn predict_row(
+    heading: &csv::StringRecord,
+    row: &csv::StringRecord,
+    runtime: Option<Runtime>,
+    predictor: &mut Predictor,
+) -> Result<Prediction> {
+    let (case, on, own) = read_row(heading, row)?;
+    predictor.predict(&case, &on, own.or(runtime))
+}

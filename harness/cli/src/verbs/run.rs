@@ -1,0 +1,345 @@
+//! `assay run`: plan -> run -> record -> analyse -> report.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result, anyhow};
+use assay_measure::{
+    Context, Instruments, Job, Settings, SystemClock, available_memory,
+    host_facts, last_level_cache, run_case, standard_meters,
+};
+use assay_schema::{
+    Case, Event, FORMAT_VERSION, Moment, Outcome, Plan, PlannedCase, RunHeader,
+    WorkSummary,
+};
+use assay_store::RunDirectory;
+use assay_sweep::{remaining, select};
+use assay_trace::summary;
+
+use crate::arguments::RunArgs;
+use crate::exit::{Ending, Fault, Verdict, machine, print};
+use crate::predictions::{On, Predictor};
+use crate::progress::Progress;
+use crate::table::si;
+use crate::{claims, defaults, host_profile, plans, registry, reporting};
+
+/// Set by ctrl-C: the case at hand ends, its samples are kept.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn run(args: &RunArgs) -> Verdict {
+    if args.host != "local" {
+        return Err(anyhow!(
+            "--host {}: this version measures on the local machine only \
+             (`local`)",
+            args.host
+        )
+        .into());
+    }
+    if args.device != "cpu" {
+        return Err(machine(anyhow!(
+            "--device {}: this build has no such device; `cpu` it has",
+            args.device
+        )));
+    }
+    let directory = open(args)?;
+    let plan = directory.header().plan.clone();
+    let on = profiles(&plan)?;
+    watch_for_ctrl_c();
+    let failed = measure(args, &plan, &directory)?;
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        print(&format!(
+            "interrupted; what was measured is kept. To finish:\n  assay run \
+             --resume {}\n",
+            directory.path().display()
+        ));
+        return Ok(Ending::Failed);
+    }
+    analyse(args, &plan, &directory, &on)?;
+    reporting::write_run_report(&directory)?;
+    print(&reporting::summary(&directory)?);
+    Ok(if failed { Ending::Failed } else { Ending::Done })
+}
+
+/// Cases that words name, without axes filled in; all of them for no words.
+pub(crate) fn cases(
+    words: &[String],
+    model: Option<&Path>,
+) -> Result<Vec<Case>> {
+    let (axes, mut patterns): (Vec<String>, Vec<String>) =
+        words.iter().cloned().partition(|word| word.contains('='));
+    if patterns.is_empty() {
+        patterns.push("*".to_owned());
+    }
+    let catalogue = match patterns[0].parse() {
+        Ok(case) => registry::catalogue_for(&case, model),
+        Err(_) => registry::catalogue(),
+    };
+    select(&patterns, &catalogue)?
+        .iter()
+        .map(|path| registry::read_case(path, &axes))
+        .collect()
+}
+
+/// The run directory, new or resumed.
+fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
+    if let Some(path) = &args.resume {
+        return Ok(RunDirectory::resume(path)?);
+    }
+    let started = now();
+    let plan = plans::plan(args)?;
+    let (commit, dirty) = sources();
+    let header = RunHeader {
+        format_version: FORMAT_VERSION,
+        started,
+        command: std::env::args().collect(),
+        assay_version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit,
+        dirty,
+        toolchain: env!("ASSAY_TOOLCHAIN").to_owned(),
+        device: args.device.clone(),
+        hardware_profile: if host_profile::load()?.is_some() {
+            defaults::HOST.to_owned()
+        } else {
+            "none: this machine was never probed".to_owned()
+        },
+        host: host_facts(),
+        plan,
+    };
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None => PathBuf::from(format!("runs/{}", started.0)),
+    };
+    RunDirectory::create(&path, &header).map_err(|error| {
+        if error.is_disk_full() { machine(error) } else { error.into() }
+    })
+}
+
+/// Milliseconds since 1970.
+fn now() -> Moment {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Moment(since.as_millis() as u64)
+}
+
+/// Commit of the tree that the command runs in, and whether it differs.
+fn sources() -> (String, Option<bool>) {
+    let git = |args: &[&str]| {
+        let out = std::process::Command::new("git").args(args).output().ok()?;
+        out.status
+            .success()
+            .then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    };
+    match git(&["rev-parse", "HEAD"]) {
+        Some(commit) => {
+            let changes = git(&["status", "--porcelain"]);
+            (commit, changes.map(|text| !text.is_empty()))
+        }
+        None => ("unknown".to_owned(), None),
+    }
+}
+
+fn watch_for_ctrl_c() {
+    // A second ctrl-C ends the program at once; the store loses at most the
+    // line being written. Without a handler the first does.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// The units to predict for: those of the plan, and this machine when it was
+/// probed.
+fn profiles(plan: &Plan) -> Result<Vec<On>> {
+    let mut on = Vec::new();
+    for name in &plan.predict_on {
+        match name.as_str() {
+            "all" => on.extend(On::all()?),
+            name => on.push(On::read(name)?),
+        }
+    }
+    let named = |on: &On| on.profile.name == defaults::HOST;
+    if !on.iter().any(named) && host_profile::load()?.is_some() {
+        on.push(On::read(defaults::HOST)?);
+    }
+    Ok(on)
+}
+
+/// Measures what is left to measure; whether anything failed.
+fn measure(
+    args: &RunArgs,
+    plan: &Plan,
+    directory: &RunDirectory,
+) -> Result<bool, Fault> {
+    let done = directory.done_cases()?;
+    let left = remaining(plan, &|case: &Case| done.contains(case));
+    let to_measure: Vec<&PlannedCase> =
+        left.cases.iter().filter(|planned| planned.measure).collect();
+    let clock = SystemClock::detect();
+    let mut meters = standard_meters(0);
+    let context = Context {
+        model: args.model.clone(),
+        data: args.data.clone(),
+        weights: args.weights.clone(),
+        last_level_cache: last_level_cache(),
+        ..Context::new(&args.device, plan.seed)
+    };
+    let mut progress = Progress::new(to_measure.len() as u64);
+    let mut failed = false;
+    for planned in to_measure {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            break;
+        }
+        let case = &planned.case;
+        progress.begin(&case.to_string());
+        let mut writer = directory.writer(case)?;
+        let work = match work(case, args.model.as_ref()) {
+            Ok(work) => work,
+            Err(error) => {
+                failed = true;
+                for event in refusal(case, &context, format!("{error:#}")) {
+                    writer.append(&event)?;
+                }
+                progress.end(&format!("{case}: failed: {error:#}"));
+                continue;
+            }
+        };
+        if let Some(why) = does_not_fit(&work) {
+            for mut event in refusal(case, &context, why.clone()) {
+                if let Event::Failed { skipped, .. } = &mut event {
+                    *skipped = true;
+                }
+                writer.append(&event)?;
+            }
+            progress.end(&format!("{case}: skipped: {why}"));
+            continue;
+        }
+        let workload = registry::workload(case)?;
+        let job = Job { workload, case, context: &context, work: Some(&work) };
+        let settings = Settings::with_budget(planned.budget_s);
+        let instruments = Instruments {
+            clock: &clock,
+            meters: &mut meters,
+            allocations: Some(&crate::ALLOCATOR),
+            interrupted: &INTERRUPTED,
+        };
+        let outcome =
+            run_case(job, &settings, instruments, &mut |event: Event| {
+                writer.append(&event)
+            })
+            .map_err(|error| {
+                if error.is_disk_full() { machine(error) } else { error.into() }
+            })?;
+        failed |= matches!(outcome, Outcome::Failed(_));
+        progress.end(&line(case, &outcome, directory));
+    }
+    Ok(failed)
+}
+
+fn line(case: &Case, outcome: &Outcome, directory: &RunDirectory) -> String {
+    match outcome {
+        Outcome::Failed(why) => format!("{case}: failed: {why}"),
+        Outcome::Skipped(why) => format!("{case}: skipped: {why}"),
+        Outcome::Unfinished => format!("{case}: not finished"),
+        Outcome::Finished(_) => {
+            let median = directory
+                .case(case)
+                .ok()
+                .and_then(|file| file.record())
+                .and_then(|record| {
+                    let samples = record.steady_samples("step");
+                    assay_statistics::median_estimate(&samples, 0.95).ok()
+                });
+            match median {
+                Some(m) => format!(
+                    "{case}: {} ({} to {}, {:.0} %, n = {})",
+                    si(m.point, "s"),
+                    si(m.low, "s"),
+                    si(m.high, "s"),
+                    m.confidence * 100.0,
+                    m.n
+                ),
+                None => {
+                    format!("{case}: done, too few samples for an interval")
+                }
+            }
+        }
+    }
+}
+
+fn work(case: &Case, model: Option<&PathBuf>) -> Result<WorkSummary> {
+    let graph = registry::trace(case, model)?;
+    Ok(summary(&graph, registry::precision(case)?))
+}
+
+/// Why a case cannot be held in memory, from its trace, before it starts.
+fn does_not_fit(work: &WorkSummary) -> Option<String> {
+    let needed = work.memory_peak.total();
+    let free = available_memory()?;
+    (needed > free).then(|| {
+        format!(
+            "needs {} of memory by its trace, {} are free",
+            si(needed.value(), "B"),
+            si(free.value(), "B")
+        )
+    })
+}
+
+/// The events of a case that is not run.
+fn refusal(case: &Case, context: &Context, error: String) -> [Event; 2] {
+    [
+        Event::Started {
+            case: case.clone(),
+            at: now(),
+            device: context.device.clone(),
+            work: None,
+        },
+        Event::Failed { at: now(), error, skipped: false },
+    ]
+}
+
+/// Predictions, profile summaries and rulings: derived, rewritten whole.
+fn analyse(
+    args: &RunArgs,
+    plan: &Plan,
+    directory: &RunDirectory,
+    on: &[On],
+) -> Result<()> {
+    let mut predictor = Predictor::with_model(args.model.clone());
+    let mut predictions = Vec::new();
+    let mut unpredicted = std::collections::BTreeMap::new();
+    for planned in &plan.cases {
+        for unit in on {
+            let mut case = planned.case.clone();
+            if unit.profile.name != defaults::HOST && !planned_precision(args) {
+                // Filled in with the profile's own default.
+                case.axes.remove("precision");
+            }
+            match predictor.predict(&case, unit, None) {
+                Ok(prediction) => predictions.push(prediction),
+                Err(error) => {
+                    let key = format!("{error:#}");
+                    *unpredicted.entry(key).or_insert(0_u32) += 1;
+                }
+            }
+        }
+    }
+    for (error, count) in unpredicted {
+        eprintln!("not predicted ({count} times): {error}");
+    }
+    directory.save_predictions(&predictions)?;
+    let summaries = on
+        .iter()
+        .map(|unit| Ok(unit.profile.summary(Some(unit.unit.name()))?))
+        .collect::<Result<Vec<_>>>()?;
+    directory.save_profiles(&summaries)?;
+    let records = directory.records().context("records")?;
+    directory.save_claims(&claims::judge(&records, &predictions)?)?;
+    Ok(())
+}
+
+/// Whether the user fixed the number format for all machines.
+fn planned_precision(args: &RunArgs) -> bool {
+    args.words.iter().any(|word| word.starts_with("precision="))
+}

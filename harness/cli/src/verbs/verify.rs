@@ -1,0 +1,102 @@
+//! `assay verify`: right answers, without timing.
+
+use anyhow::Context as _;
+use assay_kit::Checkpoint;
+use assay_measure::{Context, Job, verify_case};
+use assay_schema::{Precision, Verification};
+
+use crate::arguments::VerifyArgs;
+use crate::exit::{Ending, Verdict, print};
+use crate::table::aligned;
+use crate::{registry, verbs};
+
+pub(crate) fn run(args: &VerifyArgs) -> Verdict {
+    if let (Some(weights), Some(golden)) = (&args.weights, &args.golden) {
+        return with_files(args, weights, golden);
+    }
+    let context = Context {
+        model: args.model.clone(),
+        last_level_cache: assay_measure::last_level_cache(),
+        ..Context::new("cpu", 1)
+    };
+    let mut rows = vec![
+        ["case", "answer", "largest", "relative", "tolerance", "against"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut failed = false;
+    for typed in verbs::run::cases(&args.words, args.model.as_deref())? {
+        let case =
+            registry::complete(&typed, args.model.as_deref(), Precision::F32)?;
+        let workload = registry::workload(&case)?;
+        let job = Job { workload, case: &case, context: &context, work: None };
+        let row = match verify_case(job) {
+            Ok(v) => {
+                failed |= !v.passed();
+                cells(&case.to_string(), &v)
+            }
+            Err(error) => {
+                failed |= !error.skipped;
+                let word = if error.skipped { "skipped" } else { "failed" };
+                vec![case.to_string(), word.to_owned(), error.error]
+            }
+        };
+        rows.push(row);
+    }
+    print(&aligned(&rows));
+    Ok(if failed { Ending::Failed } else { Ending::Done })
+}
+
+fn cells(case: &str, v: &Verification) -> Vec<String> {
+    vec![
+        case.to_owned(),
+        if v.passed() { "right" } else { "WRONG" }.to_owned(),
+        format!("{:.2e}", v.largest_difference),
+        format!("{:.2e}", v.relative_difference),
+        format!("{:.0e}", v.tolerance),
+        v.against.clone(),
+    ]
+}
+
+/// Anyone's weights against anyone's golden file.
+fn with_files(
+    args: &VerifyArgs,
+    weights: &std::path::Path,
+    golden: &std::path::Path,
+) -> Verdict {
+    let config = match (&args.model, args.words.first()) {
+        (Some(path), _) => assay_slm::Config::from_file(path)?,
+        (None, Some(word)) => {
+            let case: assay_schema::Case = word
+                .parse()
+                .with_context(|| "which model? name a case, or --model FILE")?;
+            assay_slm::model_config(&case.model)?
+        }
+        (None, None) => {
+            return Err(anyhow::anyhow!(
+                "which model do the weights belong to? name a case such as \
+                 slm/smollm-135m/prefill, or give --model config.json"
+            )
+            .into());
+        }
+    };
+    let weights = Checkpoint::open(weights)?;
+    let golden = Checkpoint::open(golden)?;
+    let found = assay_slm::check_golden(
+        &config,
+        &weights,
+        &golden,
+        None,
+        args.tolerance,
+    )?;
+    print(&format!(
+        "{}\nlargest absolute difference  {:.3e}\nlargest difference relative \
+         to the output's largest magnitude  {:.3e}\ntolerance  {:.0e}\n{}\n",
+        found.against,
+        found.largest_difference,
+        found.relative_difference,
+        found.tolerance,
+        if found.passed() { "right" } else { "WRONG" },
+    ));
+    Ok(if found.passed() { Ending::Done } else { Ending::Failed })
+}

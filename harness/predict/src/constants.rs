@@ -1,0 +1,134 @@
+//! The constants, read from `constants.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use assay_hardware_profiles::UnitName;
+use assay_schema::{Precision, Runtime};
+use serde::Deserialize;
+
+use crate::PredictError;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Constants {
+    #[serde(rename = "format_version")]
+    _format_version: u32,
+    pub(crate) measured: Measured,
+    gpu: Class,
+    cpu: Class,
+    npu: Class,
+    runtime: BTreeMap<Runtime, RuntimeConstants>,
+    dequantise: Dequantise,
+    pub(crate) power: Power,
+    pub(crate) network: Network,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Measured {
+    pub(crate) compute: f64,
+    pub(crate) memory: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// Constants of a class of units.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Class {
+    pub(crate) compute: f64,
+    pub(crate) memory: f64,
+    pub(crate) attention: f64,
+    pub(crate) conv: f64,
+    pub(crate) launch_s: f64,
+    pub(crate) dispatch_s: f64,
+    pub(crate) band: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuntimeConstants {
+    pub(crate) fuse: bool,
+    pub(crate) dispatch: f64,
+    pub(crate) fixed_s: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dequantise {
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(flatten)]
+    share: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Power {
+    pub(crate) idle: f64,
+    pub(crate) compute: f64,
+    pub(crate) memory: f64,
+    pub(crate) band: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Network {
+    pub(crate) latency_s: f64,
+    pub(crate) bandwidth: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl Constants {
+    pub(crate) fn get() -> Result<&'static Self, PredictError> {
+        static READ: OnceLock<Result<Constants, String>> = OnceLock::new();
+        READ.get_or_init(|| {
+            toml::from_str(include_str!("../constants.toml"))
+                .map_err(|error| error.to_string())
+        })
+        .as_ref()
+        .map_err(|error| PredictError::Constants(error.clone()))
+    }
+
+    pub(crate) fn class(&self, unit: UnitName) -> &Class {
+        match unit {
+            UnitName::Cpu => &self.cpu,
+            UnitName::Gpu => &self.gpu,
+            UnitName::Npu => &self.npu,
+        }
+    }
+
+    pub(crate) fn runtime(
+        &self,
+        runtime: Runtime,
+    ) -> Result<&RuntimeConstants, PredictError> {
+        self.runtime.get(&runtime).ok_or_else(|| {
+            PredictError::Constants(format!("no [runtime.{runtime}]"))
+        })
+    }
+
+    /// Share of the bandwidth that reading weights of this format reaches.
+    pub(crate) fn dequantise(&self, precision: Precision) -> f64 {
+        self.dequantise.share.get(precision.name()).copied().unwrap_or(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_runtime_has_constants() {
+        let constants = Constants::get().unwrap();
+        for runtime in Runtime::ALL {
+            constants.runtime(runtime).unwrap();
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What can go wrong with a prediction.
+
+use assay_hardware_profiles::ProfileError;
+use assay_schema::Precision;
+
+/// A prediction that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The profile or its unit.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The unit has no arithmetic that could stand for this format.
+    #[error(
+        "{profile}:{unit} has no peak that serves precision {precision}; it has {has}"
+    )]
+    NoPeak {
+        /// Hardware profile.
+        profile: String,
+        /// Unit.
+        unit: String,
+        /// What was asked for.
+        precision: Precision,
+        /// The formats that it has.
+        has: String,
+    },
+    /// Communication on a profile without a link.
+    #[error(
+        "{profile}:{unit} states no link between devices; ranks > 1 cannot be predicted"
+    )]
+    NoLink {
+        /// Hardware profile.
+        profile: String,
+        /// Unit.
+        unit: String,
+    },
+    /// The embedded constants do not read: a bug of this crate.
+    #[error("harness/predict/constants.toml: {0}")]
+    Constants(String),
+}

@@ -1,0 +1,256 @@
+//! Measured operators of a probed machine as a table of utilisation.
+//!
+//! A probe times each operator kind at a few shapes. What is kept is not the
+//! time but the *utilisation*: the roofline's time over the measured one,
+//! which varies far less with the shape than the time does (NeuSight and
+//! aiconfigurator interpolate the same quantity, `predictors.md` 1.3). The
+//! utilisation of a new shape is the weighted geometric mean of its nearest
+//! neighbours', in the space of the logarithms of its dimensions, with weights
+//! 1 / distance squared.
+
+use assay_hardware_profiles::Unit;
+use assay_schema::Precision;
+use assay_trace::{Elementwise, OperatorKind};
+
+/// Neighbours that are averaged.
+const NEIGHBOURS: usize = 3;
+
+/// One probed shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Point {
+    /// Base-2 logarithms of the dimensions.
+    pub(crate) place: Vec<f64>,
+    /// The operator, for its roofline.
+    pub(crate) kind: OperatorKind,
+    /// Measured time, seconds.
+    pub(crate) seconds: f64,
+}
+
+/// The place of an operator among the probed ones: its class, and the
+/// logarithms of its dimensions. `None` for a kind that is not probed.
+pub(crate) fn place(kind: &OperatorKind) -> Option<(String, Vec<f64>)> {
+    let log = |n: u64| (n.max(1) as f64).log2();
+    Some(match *kind {
+        OperatorKind::Matmul { batch, m, n, k } => {
+            // A product of few rows streams its weights: another kernel.
+            let class = if m * batch <= 4 { "thin" } else { "thick" };
+            (format!("matmul/{class}"), vec![log(m * batch), log(n), log(k)])
+        }
+        OperatorKind::Attention {
+            batch,
+            heads,
+            head_dim,
+            query,
+            keys,
+            backward: false,
+            ..
+        } => {
+            let class = if query == 1 { "decode" } else { "prefill" };
+            (
+                format!("attention/{class}"),
+                vec![log(batch * heads), log(head_dim), log(query), log(keys)],
+            )
+        }
+        OperatorKind::Softmax { rows, cols, backward: false } => {
+            ("softmax".to_owned(), vec![log(rows), log(cols)])
+        }
+        OperatorKind::LayerNorm { rows, cols, backward: false } => {
+            ("layernorm".to_owned(), vec![log(rows), log(cols)])
+        }
+        OperatorKind::RmsNorm { rows, cols, backward: false } => {
+            ("rmsnorm".to_owned(), vec![log(rows), log(cols)])
+        }
+        OperatorKind::Elementwise { op, elements, operands } => {
+            let class = elementwise_class(op, operands);
+            (format!("elementwise/{class}"), vec![log(elements)])
+        }
+        OperatorKind::Embedding { width, tokens, backward: false, .. } => {
+            ("embedding".to_owned(), vec![log(width), log(tokens)])
+        }
+        OperatorKind::Conv {
+            batch,
+            in_channels,
+            out_channels,
+            positions,
+            ..
+        } => (
+            "conv".to_owned(),
+            vec![
+                log(batch),
+                log(in_channels),
+                log(out_channels),
+                log(positions),
+            ],
+        ),
+        OperatorKind::Copy { elements } => {
+            ("elementwise/copy".to_owned(), vec![log(elements)])
+        }
+        _ => return None,
+    })
+}
+
+/// Element-wise operators that cost alike share their points.
+fn elementwise_class(op: Elementwise, operands: u64) -> String {
+    let name = match op {
+        Elementwise::Copy | Elementwise::Cast => "copy",
+        Elementwise::Add
+        | Elementwise::Sub
+        | Elementwise::Mul
+        | Elementwise::Compare
+        | Elementwise::Select
+        | Elementwise::Other => "add",
+        Elementwise::Div | Elementwise::Sqrt => "div",
+        Elementwise::Pow => "pow",
+        Elementwise::Relu => "relu",
+        Elementwise::Gelu => "gelu",
+        Elementwise::Tanh => "tanh",
+        Elementwise::Sigmoid | Elementwise::Silu | Elementwise::Gated => "silu",
+        Elementwise::Exp | Elementwise::Log => "exp",
+        Elementwise::Trigonometric => "exp",
+        Elementwise::Rotary => "mul",
+    };
+    if operands > 1 && (name == "add" || name == "mul") {
+        "add/2".to_owned()
+    } else {
+        name.replace("mul", "add")
+    }
+}
+
+/// The operator that a profile's efficiency entry measured.
+pub(crate) fn entry_kind(
+    operator: &str,
+    kind: Option<&str>,
+    dim: impl Fn(&str) -> Option<f64>,
+) -> Option<OperatorKind> {
+    let n = |name: &str| dim(name).map(|x| x as u64);
+    Some(match operator {
+        "matmul" => OperatorKind::Matmul {
+            batch: n("batch").unwrap_or(1),
+            m: n("m")?,
+            n: n("n")?,
+            k: n("k")?,
+        },
+        "attention" => OperatorKind::Attention {
+            batch: n("batch").unwrap_or(1),
+            heads: n("heads")?,
+            kv_heads: n("kv_heads")?,
+            head_dim: n("head_dim")?,
+            query: n("query")?,
+            keys: n("context")?,
+            causal: n("causal").unwrap_or(1) == 1,
+            backward: false,
+        },
+        "softmax" => OperatorKind::Softmax {
+            rows: n("rows")?,
+            cols: n("cols")?,
+            backward: false,
+        },
+        "layernorm" => OperatorKind::LayerNorm {
+            rows: n("rows")?,
+            cols: n("cols")?,
+            backward: false,
+        },
+        "rmsnorm" => OperatorKind::RmsNorm {
+            rows: n("rows")?,
+            cols: n("cols")?,
+            backward: false,
+        },
+        "embedding" => OperatorKind::Embedding {
+            vocab: n("vocab")?,
+            width: n("width")?,
+            tokens: n("tokens")?,
+            backward: false,
+        },
+        "conv2d" => OperatorKind::Conv {
+            batch: n("batch")?,
+            in_channels: n("in_channels")?,
+            out_channels: n("out_channels")?,
+            positions: n("positions")?,
+            taps: n("taps")?,
+        },
+        "elementwise" => OperatorKind::Elementwise {
+            op: match kind? {
+                "add" => Elementwise::Add,
+                "mul" => Elementwise::Mul,
+                "div" => Elementwise::Div,
+                "pow" => Elementwise::Pow,
+                "relu" => Elementwise::Relu,
+                "gelu" => Elementwise::Gelu,
+                "tanh" => Elementwise::Tanh,
+                "silu" => Elementwise::Silu,
+                "exp" => Elementwise::Exp,
+                "copy" => Elementwise::Copy,
+                _ => return None,
+            },
+            elements: n("elements")?,
+            operands: n("operands").unwrap_or(1),
+        },
+        _ => return None,
+    })
+}
+
+/// The probed points of a unit, by class.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    points: std::collections::BTreeMap<String, Vec<Point>>,
+}
+
+impl Table {
+    /// The unit's points at a precision.
+    pub(crate) fn of(unit: &Unit, precision: Precision) -> Self {
+        let mut table = Self::default();
+        for entry in unit.efficiency.iter().filter(|e| e.precision == precision)
+        {
+            let dim = |name: &str| entry.dims.get(name).copied();
+            let kind = entry_kind(&entry.operator, entry.kind.as_deref(), dim);
+            if let Some(kind) = kind
+                && let Some((class, place)) = place(&kind)
+            {
+                let seconds = entry.seconds.value.value();
+                table.points.entry(class).or_default().push(Point {
+                    place,
+                    kind,
+                    seconds,
+                });
+            }
+        }
+        table
+    }
+
+    /// Whether nothing was probed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    /// The utilisation of an operator: roofline time over real time.
+    /// `roofline` gives a probed operator's roofline in seconds. `None` where
+    /// nothing like it was probed.
+    pub(crate) fn utilisation(
+        &self,
+        kind: &OperatorKind,
+        roofline: impl Fn(&OperatorKind) -> f64,
+    ) -> Option<f64> {
+        let (class, here) = place(kind)?;
+        let points = self.points.get(&class)?;
+        let mut near: Vec<(f64, &Point)> = points
+            .iter()
+            .map(|point| {
+                let squared: f64 = here
+                    .iter()
+                    .zip(&point.place)
+                    .map(|(a, b)| (a - b) * (a - b))
+                    .sum();
+                (squared, point)
+            })
+            .collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        near.truncate(NEIGHBOURS);
+        let (mut weights, mut sum) = (0.0, 0.0);
+        for (squared, point) in near {
+            let weight = 1.0 / (squared + 0.01);
+            weights += weight;
+            sum += weight * (roofline(&point.kind) / point.seconds).ln();
+        }
+        Some((sum / weights).exp())
+    }
+}

@@ -1,0 +1,151 @@
+//! A graph at a precision, and its prediction on a target.
+
+use std::sync::{Arc, OnceLock};
+
+use assay_schema::{
+    Bound, Bytes, Case, Estimate, Flops, Precision, Prediction, Provenance,
+    Runtime, Seconds,
+};
+use assay_trace::{Graph, memory};
+
+use crate::constants::Constants;
+use crate::kernels::Launches;
+use crate::target::Times;
+use crate::{PredictError, Target};
+
+/// A graph at a precision, with what does not depend on the machine.
+#[derive(Debug)]
+pub struct Traced {
+    graph: Arc<Graph>,
+    precision: Precision,
+    peak: Bytes,
+    parameters: u64,
+    flops: Flops,
+    launches: [OnceLock<Launches>; 2],
+}
+
+impl Traced {
+    /// Prices a graph at a precision.
+    pub fn new(graph: Arc<Graph>, precision: Precision) -> Self {
+        Self {
+            peak: memory(&graph, precision).peak.total(),
+            parameters: graph.parameters(),
+            flops: graph.flops(),
+            graph,
+            precision,
+            launches: [OnceLock::new(), OnceLock::new()],
+        }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The precision.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    fn launches(&self, fuse: bool) -> &Launches {
+        self.launches[usize::from(fuse)]
+            .get_or_init(|| Launches::new(&self.graph, self.precision, fuse))
+    }
+}
+
+/// Predicts a case on a target.
+///
+/// `case` names it in the result, its axes with defaults filled in.
+///
+/// # Errors
+///
+/// Communication between ranks on a profile without a link.
+pub fn predict(
+    case: &Case,
+    traced: &Traced,
+    target: &Target,
+    runtime: Runtime,
+) -> Result<Prediction, PredictError> {
+    let constants = Constants::get()?;
+    let fuse = constants.runtime(runtime)?.fuse;
+    let launches = traced.launches(fuse);
+    let times = target.times(launches, runtime)?;
+    let bytes: f64 = launches
+        .kernels
+        .iter()
+        .map(|kernel| kernel.bytes() * kernel.count as f64)
+        .sum();
+    let total = times.total();
+    Ok(Prediction {
+        case: case.path(),
+        axes: case.axes.clone(),
+        profile: target.profile.clone(),
+        unit: target.unit.name().to_owned(),
+        runtime,
+        latency_s: target
+            .banded(total, "max(compute, memory) + launch per kernel, summed"),
+        flops: traced.flops,
+        bytes: Bytes(bytes),
+        parameters: traced.parameters,
+        memory_peak_bytes: traced.peak,
+        fits: target.memory_bytes.map(|size| traced.peak.value() <= size),
+        energy_j: energy(target, &times, traced.flops.value(), bytes)?,
+        bound: bound(&times),
+        provenance: Provenance::Predicted,
+    })
+}
+
+/// Predicted seconds of each operator, in the graph's order.
+///
+/// # Errors
+///
+/// As [`predict`].
+pub fn operator_seconds(
+    traced: &Traced,
+    target: &Target,
+    runtime: Runtime,
+) -> Result<Vec<Seconds>, PredictError> {
+    let fuse = Constants::get()?.runtime(runtime)?.fuse;
+    target.operator_seconds(traced.launches(fuse))
+}
+
+fn bound(times: &Times) -> Bound {
+    [
+        (times.compute, Bound::Compute),
+        (times.memory, Bound::Memory),
+        (times.overhead, Bound::Overhead),
+        (times.network, Bound::Network),
+    ]
+    .into_iter()
+    .max_by(|a, b| a.0.total_cmp(&b.0))
+    .map_or(Bound::Overhead, |(_, bound)| bound)
+}
+
+/// Power is a share of the device's limit: idle, plus what arithmetic and
+/// traffic use of theirs. `None` for a profile without a limit.
+fn energy(
+    target: &Target,
+    times: &Times,
+    flops: f64,
+    bytes: f64,
+) -> Result<Option<Estimate>, PredictError> {
+    let Some(tdp) = target.tdp else { return Ok(None) };
+    let power = &Constants::get()?.power;
+    let total = times.total();
+    let machine = &target.machine;
+    let compute = flops / machine.matrix_peak.value() / total;
+    let memory = bytes / machine.bandwidth_peak.value() / total;
+    let share = power.idle
+        + power.compute * compute.min(1.0)
+        + power.memory * memory.min(1.0);
+    let point = share * tdp * total;
+    Ok(Some(Estimate {
+        point,
+        low: point / (1.0 + power.band),
+        high: point * (1.0 + power.band),
+        confidence: 0.8,
+        n: 0,
+        method: "share of the power limit by use of arithmetic and memory"
+            .to_owned(),
+    }))
+}

@@ -1,0 +1,290 @@
+//! Attention forward: one query (decoding) and many (prefill).
+
+use std::mem::MaybeUninit;
+
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
+use gemm::Parallelism;
+
+use super::{Heads, Task};
+use crate::door::tensor;
+use crate::math::{LANES, dot, exp, madd, multiversion};
+use crate::product::{Matrix, Output, product, product_at};
+use crate::rows::{fill, written};
+use crate::share::{Parts, share};
+
+/// Queries of a tile, and keys of one: the scores stay in L2.
+const QUERIES: usize = 64;
+const KEYS: usize = 512;
+
+/// Keys that one query weighs at a time: their scores are on the stack.
+const STEP: usize = 64;
+
+/// Products of a query and a key, times the width, from which a second thread
+/// pays.
+const WORTH_THREADS: usize = 16 * 1024;
+
+/// `f32` values of scratch: one tile of scores a worker.
+pub(super) fn scratch(heads: usize, queries: usize, keys: usize) -> usize {
+    if queries == 1 {
+        return 0;
+    }
+    let tasks = heads * queries.div_ceil(QUERIES);
+    let workers = rayon::current_num_threads().min(tasks);
+    workers * queries.min(QUERIES) * keys.min(KEYS)
+}
+
+pub(super) fn attend(
+    q: &Heads,
+    k: &Heads,
+    v: &Heads,
+    task: Task,
+) -> FlexTensor {
+    let [batch, queries, heads, width] = q.dims;
+    let out = fill(batch * queries * heads * width, |out| {
+        if out.is_empty() {
+            return;
+        }
+        if queries == 1 {
+            decode(q, k, v, task, out);
+        } else {
+            prefill(q, k, v, task, out);
+        }
+    });
+    tensor(out, Shape::from(q.dims.to_vec()))
+}
+
+/// One query a sequence. A task is one key-value head: the query heads that
+/// share it read its keys and values from cache after the first has.
+fn decode(
+    q: &Heads,
+    k: &Heads,
+    v: &Heads,
+    task: Task,
+    out: &mut [MaybeUninit<f32>],
+) {
+    let [batch, _, heads, width] = q.dims;
+    let kv_heads = k.dims[2];
+    let group = heads / kv_heads;
+    let parts = Parts::new(out);
+    let one = |index: usize| {
+        let (b, kv) = (index / kv_heads, index % kv_heads);
+        let first = b * heads + kv * group;
+        #[expect(unsafe_code, reason = "each task has its own heads")]
+        // SAFETY: the heads of different tasks do not overlap.
+        let out = unsafe { parts.part(first * width, group * width) };
+        out.fill(MaybeUninit::new(0.0));
+        let stride = [k.strides[1], v.strides[1]];
+        let (keys, values) = (k.values_at(b, 0, kv), v.values_at(b, 0, kv));
+        let queries = q.values_at(b, 0, kv * group);
+        let shape = [q.strides[2], width, task.keys];
+        decode_heads(queries, keys, values, stride, shape, task, written(out));
+    };
+    let tasks = batch * kv_heads;
+    if tasks * group * task.keys * width < WORTH_THREADS {
+        (0..tasks).for_each(one);
+    } else {
+        share(tasks, &one);
+    }
+}
+
+multiversion! {
+    /// All query heads of one key-value head, `out` zeroed before.
+    fn decode_heads(
+        queries: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        stride: [usize; 2],
+        shape: [usize; 3],
+        task: Task,
+        out: &mut [f32],
+    ) {
+        let [query_stride, width, count] = shape;
+        // The running maximum and sum of each head; groups are small, and
+        // larger ones come in rounds.
+        const ROUND: usize = 16;
+        for (round, out) in out.chunks_mut(ROUND * width).enumerate() {
+            let mut largest = [f32::NEG_INFINITY; ROUND];
+            let mut sum = [0.0f32; ROUND];
+            let mut first = 0;
+            while first < count {
+                let step = STEP.min(count - first);
+                for (g, out) in out.chunks_exact_mut(width).enumerate() {
+                    let q = &queries[(round * ROUND + g) * query_stride..][..width];
+                    let mut scores = [f32::NEG_INFINITY; STEP];
+                    for (j, score) in scores[..step].iter_mut().enumerate() {
+                        let key = &keys[(first + j) * stride[0]..][..width];
+                        *score = dot::<FMA>(q, key) * task.scale;
+                    }
+                    let mut most = largest[g];
+                    for score in &scores[..step] {
+                        most = if *score > most { *score } else { most };
+                    }
+                    if most > largest[g] {
+                        let shrink = exp::<FMA>(largest[g] - most);
+                        sum[g] *= shrink;
+                        for out in out.iter_mut() {
+                            *out *= shrink;
+                        }
+                        largest[g] = most;
+                    }
+                    for score in &mut scores {
+                        *score = exp::<FMA>(*score - most);
+                    }
+                    for (j, weight) in scores[..step].iter().enumerate() {
+                        sum[g] += weight;
+                        let value = &values[(first + j) * stride[1]..][..width];
+                        for (out, value) in out.iter_mut().zip(value) {
+                            *out = madd::<FMA>(*weight, *value, *out);
+                        }
+                    }
+                }
+                first += step;
+            }
+            for (g, out) in out.chunks_exact_mut(width).enumerate() {
+                let inverse = 1.0 / sum[g];
+                for out in out {
+                    *out *= inverse;
+                }
+            }
+        }
+    }
+}
+
+/// Many queries: a task is a tile of queries of one head, the late ones first,
+/// as they see the most keys.
+fn prefill(
+    q: &Heads,
+    k: &Heads,
+    v: &Heads,
+    task: Task,
+    out: &mut [MaybeUninit<f32>],
+) {
+    let [batch, queries, heads, _] = q.dims;
+    let tiles = queries.div_ceil(QUERIES);
+    let parts = Parts::new(out);
+    let one = |index: usize| {
+        let tile = tiles - 1 - index / (batch * heads);
+        let head = index % (batch * heads);
+        attend_tile(q, k, v, task, [head / heads, head % heads], tile, &parts);
+    };
+    share(batch * heads * tiles, &one);
+}
+
+fn attend_tile(
+    q: &Heads,
+    k: &Heads,
+    v: &Heads,
+    task: Task,
+    [b, h]: [usize; 2],
+    tile: usize,
+    parts: &Parts<'_>,
+) {
+    let [_, queries, heads, width] = q.dims;
+    let kv = h / (heads / k.dims[2]);
+    let first = tile * QUERIES;
+    let count = QUERIES.min(queries - first);
+    let seen = task.visible(first + count - 1, queries);
+    let place = |i: usize| ((b * queries + first + i) * heads + h) * width;
+    let mut scores = Vec::with_capacity(count * seen.min(KEYS));
+    let mut largest = [f32::NEG_INFINITY; QUERIES];
+    let mut sum = [0.0f32; QUERIES];
+    for from in (0..seen).step_by(KEYS) {
+        let keys = KEYS.min(seen - from);
+        let scores = &mut scores.spare_capacity_mut()[..count * keys];
+        product(
+            scores,
+            keys,
+            q.matrix([b, h], first, count),
+            k.matrix([b, kv], from, keys).transposed(),
+            task.scale,
+            Parallelism::None,
+        );
+        let scores = written(scores);
+        for (i, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            let visible = task.visible(first + i, queries);
+            let visible = visible.saturating_sub(from).min(keys);
+            let (seen, hidden) = scores.split_at_mut(visible);
+            hidden.fill(0.0);
+            if seen.is_empty() {
+                continue;
+            }
+            let before = largest[i];
+            let [most, added] = weigh(seen, before);
+            let shrink = shrink(before, most);
+            largest[i] = most;
+            sum[i] = sum[i] * shrink + added;
+            if from > 0 && shrink != 1.0 {
+                #[expect(unsafe_code, reason = "each task has its own rows")]
+                // SAFETY: rows of different tasks do not overlap, and the
+                // first product wrote this one.
+                let row = unsafe { parts.part(place(i), width) };
+                multiply(written(row), shrink);
+            }
+        }
+        #[expect(unsafe_code, reason = "each task has its own rows")]
+        // SAFETY: the product touches this head's rows of this tile alone;
+        // from the second tile of keys on they have been written.
+        unsafe {
+            let len = (count - 1) * heads * width + width;
+            product_at(
+                parts.place(place(0), len),
+                heads * width,
+                Matrix::dense(scores, count, keys),
+                v.matrix([b, kv], from, keys),
+                1.0,
+                if from > 0 { Output::Added } else { Output::Written },
+                Parallelism::None,
+            );
+        }
+    }
+    for (i, sum) in sum[..count].iter().enumerate() {
+        #[expect(unsafe_code, reason = "each task has its own rows")]
+        // SAFETY: as above.
+        let row = unsafe { parts.part(place(i), width) };
+        multiply(written(row), 1.0 / sum);
+    }
+}
+
+/// `exp(before - most)`: what the values so far are worth under the new
+/// maximum.
+fn shrink(before: f32, most: f32) -> f32 {
+    if most > before { (before - most).exp() } else { 1.0 }
+}
+
+multiversion! {
+    /// Turns scores into `exp(score - m)`, `m` the maximum of `before` and all
+    /// scores; gives `m` and their sum.
+    pub(super) fn weigh(scores: &mut [f32], before: f32) -> [f32; 2] {
+        let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+        let mut lanes = [before; LANES];
+        for chunk in chunks.iter() {
+            for i in 0..LANES {
+                lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+            }
+        }
+        let most = lanes.into_iter().chain(rest.iter().copied());
+        let most = most.fold(before, f32::max);
+        let mut lanes = [0.0; LANES];
+        for chunk in chunks {
+            for i in 0..LANES {
+                chunk[i] = exp::<FMA>(chunk[i] - most);
+                lanes[i] += chunk[i];
+            }
+        }
+        let mut sum: f32 = lanes.into_iter().sum();
+        for score in rest {
+            *score = exp::<FMA>(*score - most);
+            sum += *score;
+        }
+        [most, sum]
+    }
+}
+
+multiversion! {
+    pub(super) fn multiply(row: &mut [f32], factor: f32) {
+        for x in row {
+            *x *= factor;
+        }
+    }
+}

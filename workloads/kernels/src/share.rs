@@ -1,0 +1,203 @@
+//! Work shared between the calling thread and rayon's pool.
+//!
+//! The engine's own way (`rayon::join` from a thread outside of the pool)
+//! hands all work over and puts the caller to sleep: two wake-ups, 20-60 us on
+//! a virtual machine, as long as a whole small matrix-vector product. Here the
+//! caller works too: it and the pool's threads claim tasks from one counter,
+//! and a helper that wakes too late finds nothing left and is not waited for.
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::rows::written;
+
+/// Runs `work(0)` to `work(tasks - 1)`, each once, on the calling thread and
+/// the pool's, in no fixed order; returns when all are done.
+///
+/// # Panics
+/// When a task does.
+pub(crate) fn share(tasks: usize, work: &(dyn Fn(usize) + Sync)) {
+    let helpers = rayon::current_num_threads().min(tasks).saturating_sub(1);
+    if helpers == 0 {
+        (0..tasks).for_each(work);
+        return;
+    }
+    #[expect(unsafe_code, reason = "the pool asks for 'static work")]
+    // SAFETY: only the lifetime is changed. `work` is called for claimed tasks
+    // alone, tasks do not unwind, and this function returns only when every
+    // task is done.
+    let work = unsafe {
+        std::mem::transmute::<
+            &(dyn Fn(usize) + Sync),
+            &'static (dyn Fn(usize) + Sync),
+        >(work)
+    };
+    let claims = Arc::new(Claims {
+        next: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+        panicked: AtomicBool::new(false),
+        tasks,
+        work,
+    });
+    for _ in 0..helpers {
+        let claims = Arc::clone(&claims);
+        rayon::spawn(move || claims.run());
+    }
+    claims.run();
+    claims.wait();
+    assert!(
+        !claims.panicked.load(Ordering::Relaxed),
+        "a task of a kernel panicked"
+    );
+}
+
+struct Claims {
+    next: AtomicUsize,
+    done: AtomicUsize,
+    panicked: AtomicBool,
+    tasks: usize,
+    work: &'static (dyn Fn(usize) + Sync),
+}
+
+impl Claims {
+    fn run(&self) {
+        loop {
+            let task = self.next.fetch_add(1, Ordering::Relaxed);
+            if task >= self.tasks {
+                return;
+            }
+            // The caller turns it into a panic of its own once all are done:
+            // unwinding from here would free what other threads still use.
+            let work = std::panic::AssertUnwindSafe(|| (self.work)(task));
+            if std::panic::catch_unwind(work).is_err() {
+                self.panicked.store(true, Ordering::Relaxed);
+            }
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Waits for tasks that other threads have claimed: these run already, so
+    /// a short spin does; then the processor is offered to them.
+    fn wait(&self) {
+        let mut spins = 0;
+        while self.done.load(Ordering::Acquire) < self.tasks {
+            if spins < 4096 {
+                spins += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// An output that several tasks write, each its own part.
+pub(crate) struct Parts<'a> {
+    first: *mut MaybeUninit<f32>,
+    len: usize,
+    borrow: PhantomData<&'a mut [MaybeUninit<f32>]>,
+}
+
+#[expect(unsafe_code, reason = "tasks on several threads write one output")]
+// SAFETY: it gives out mutable slices only by an unsafe function whose callers
+// promise that they do not overlap.
+unsafe impl Sync for Parts<'_> {}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn new(out: &'a mut [MaybeUninit<f32>]) -> Self {
+        Self { first: out.as_mut_ptr(), len: out.len(), borrow: PhantomData }
+    }
+
+    /// Where the `len` cells from `start` lie, for writers whose rows are not
+    /// adjacent: their spans interleave, so they must not become slices.
+    pub(crate) fn place(
+        &self,
+        start: usize,
+        len: usize,
+    ) -> *mut MaybeUninit<f32> {
+        assert!(start <= self.len && len <= self.len - start);
+        self.first.wrapping_add(start)
+    }
+
+    /// The `len` cells from `start`.
+    ///
+    /// # Safety
+    /// Parts that live at one time must not overlap.
+    #[expect(unsafe_code, reason = "see above")]
+    #[expect(clippy::mut_from_ref, reason = "parts do not overlap")]
+    pub(crate) unsafe fn part(
+        &self,
+        start: usize,
+        len: usize,
+    ) -> &mut [MaybeUninit<f32>] {
+        // SAFETY: within the borrowed slice; callers keep parts disjoint.
+        unsafe { std::slice::from_raw_parts_mut(self.place(start, len), len) }
+    }
+}
+
+/// Runs `work(first element, part)` over parts of `size` elements.
+pub(crate) fn share_parts(
+    out: &mut [MaybeUninit<f32>],
+    size: usize,
+    work: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync,
+) {
+    let (len, size) = (out.len(), size.max(1));
+    let parts = Parts::new(out);
+    share(len.div_ceil(size), &|task| {
+        let first = task * size;
+        #[expect(unsafe_code, reason = "each task has its own part")]
+        // SAFETY: parts of different tasks do not overlap.
+        let part = unsafe { parts.part(first, size.min(len - first)) };
+        work(first, part);
+    });
+}
+
+/// As [`share_parts`], of memory that holds values; `work` gets the part's
+/// number.
+pub(crate) fn share_values(
+    values: &mut [f32],
+    size: usize,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    #[expect(unsafe_code, reason = "one way to share for both kinds")]
+    // SAFETY: layouts are equal, and the parts are given out as values only.
+    let cells = unsafe {
+        &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>])
+    };
+    share_parts(cells, size, |first, part| work(first / size, written(part)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once() {
+        for tasks in [0, 1, 2, 3, 100] {
+            let runs: Vec<_> =
+                (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+            share(tasks, &|task| {
+                runs[task].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(runs.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        }
+    }
+
+    #[test]
+    fn it_may_be_called_from_within_the_pool() {
+        let sum = AtomicUsize::new(0);
+        rayon::join(
+            || share(50, &|i| _ = sum.fetch_add(i, Ordering::Relaxed)),
+            || share(50, &|i| _ = sum.fetch_add(i, Ordering::Relaxed)),
+        );
+        assert_eq!(sum.into_inner(), 2 * 49 * 50 / 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "a task of a kernel panicked")]
+    fn a_panic_of_a_task_reaches_the_caller() {
+        share(8, &|task| assert!(task != 5));
+    }
+}

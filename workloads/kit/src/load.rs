@@ -1,0 +1,264 @@
+//! Weights by published names into a module.
+//!
+//! A [`Binding`] says which tensor of the file a parameter of ours takes, and
+//! which rows of it where a family packs several into one. Every parameter
+//! must be bound and every tensor of the file used or named as known and
+//! ignored, so that nothing is left out in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::TensorData;
+
+use assay_trace::Tape;
+
+use crate::{Checkpoint, KitError, Values};
+
+/// Which rows of a tensor in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slice {
+    /// All of it.
+    Whole,
+    /// Of a tensor packed per head, rows `[head, part, head_dim]`: one part.
+    PackedHeads {
+        /// Heads.
+        heads: usize,
+        /// Parts that are packed (3: queries, keys, values).
+        parts: usize,
+        /// Which.
+        part: usize,
+    },
+}
+
+/// A parameter of ours and where its values are in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Our dotted path, e.g. `blocks.0.attention.q.weight`.
+    pub ours: String,
+    /// The published name.
+    pub theirs: String,
+    /// Which rows.
+    pub slice: Slice,
+}
+
+/// The dotted path of the parameter that a visit has come to. The variant of
+/// an enum is no part of it: a norm is a norm of whichever kind.
+#[derive(Default)]
+struct Path {
+    parts: Vec<Option<String>>,
+}
+
+impl Path {
+    fn enter(&mut self, name: &str, container: &str) {
+        let is_variant = container.starts_with("Enum:");
+        self.parts.push((!is_variant).then(|| name.to_owned()));
+    }
+
+    fn exit(&mut self) {
+        self.parts.pop();
+    }
+
+    fn dotted(&self) -> String {
+        let parts: Vec<&str> =
+            self.parts.iter().flatten().map(String::as_str).collect();
+        parts.join(".")
+    }
+}
+
+/// Shapes of all float parameters by dotted path.
+pub fn parameter_shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
+    struct Visit {
+        path: Path,
+        shapes: BTreeMap<String, Vec<usize>>,
+    }
+    impl ModuleVisitor for Visit {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.shapes.insert(self.path.dotted(), param.val().dims().to_vec());
+        }
+    }
+    let mut visit = Visit { path: Path::default(), shapes: BTreeMap::new() };
+    module.visit(&mut visit);
+    visit.shapes
+}
+
+/// The rows of a tensor in the file that a binding takes.
+pub fn rows(values: Values, slice: Slice) -> Values {
+    match slice {
+        Slice::Whole => values,
+        Slice::PackedHeads { heads, parts, part } => {
+            let total = values.shape.first().copied().unwrap_or(0);
+            let head_dim = total / (heads * parts).max(1);
+            let width = values.values.len() / total.max(1);
+            let block = head_dim * width;
+            let picked = (0..heads)
+                .flat_map(|head| {
+                    let start = (head * parts + part) * block;
+                    values.values[start..start + block].iter().copied()
+                })
+                .collect();
+            let mut shape = values.shape;
+            if let Some(first) = shape.first_mut() {
+                *first = heads * head_dim;
+            }
+            Values { shape, values: picked }
+        }
+    }
+}
+
+/// The module with its parameters' values from the file.
+///
+/// `ignored` says which names of the file are known and not needed (rotary
+/// tables, a tied head).
+///
+/// # Errors
+///
+/// Missing or extra tensors, another shape, a dtype that is no float.
+pub fn load<M: Module>(
+    module: M,
+    file: &Checkpoint,
+    bindings: &[Binding],
+    ignored: impl Fn(&str) -> bool,
+) -> Result<M, KitError> {
+    let shapes = parameter_shapes(&module);
+    let in_file: BTreeSet<String> = file.names()?.into_iter().collect();
+    let used: BTreeSet<&str> =
+        bindings.iter().map(|b| b.theirs.as_str()).collect();
+    let missing: Vec<String> = used
+        .iter()
+        .filter(|name| !in_file.contains(**name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    if let Some(first) = missing.first() {
+        let nearest = assay_schema::nearest(
+            first,
+            in_file.iter().map(String::as_str).filter(|n| !used.contains(n)),
+        );
+        return Err(KitError::Missing {
+            path: file.path().to_owned(),
+            nearest: nearest.map(str::to_owned),
+            names: missing,
+        });
+    }
+    let extra: Vec<String> = in_file
+        .iter()
+        .filter(|name| !used.contains(name.as_str()) && !ignored(name))
+        .cloned()
+        .collect();
+    if !extra.is_empty() {
+        return Err(KitError::Extra {
+            path: file.path().to_owned(),
+            names: extra,
+        });
+    }
+    let mut values = BTreeMap::new();
+    for binding in bindings {
+        let Some(expected) = shapes.get(&binding.ours) else {
+            return Err(file.missing(&binding.ours));
+        };
+        let found = rows(file.floats(&binding.theirs)?, binding.slice);
+        if found.shape != *expected {
+            return Err(KitError::Shape {
+                path: file.path().to_owned(),
+                name: binding.theirs.clone(),
+                found: found.shape,
+                expected: expected.clone(),
+            });
+        }
+        values.insert(binding.ours.clone(), found);
+    }
+    if let Some(unbound) = shapes.keys().find(|p| !values.contains_key(*p)) {
+        return Err(file.missing(unbound));
+    }
+    let mut fill = Fill { path: Path::default(), values };
+    Ok(module.map(&mut fill))
+}
+
+/// Values of all float parameters by dotted path.
+pub fn parameter_values<M: Module>(module: &M) -> BTreeMap<String, Vec<f32>> {
+    struct Visit {
+        path: Path,
+        found: BTreeMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Visit {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.insert(self.path.dotted(), floats(param.val()));
+        }
+    }
+    let mut visit = Visit { path: Path::default(), found: BTreeMap::new() };
+    module.visit(&mut visit);
+    visit.found
+}
+
+/// Gradients of all float parameters by dotted path; takes them off the tape.
+pub fn gradient_values<M: Module>(
+    module: &M,
+    tape: Tape,
+) -> BTreeMap<String, Vec<f32>> {
+    struct Visit {
+        path: Path,
+        tape: Tape,
+        found: BTreeMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Visit {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.tape.remove(&param.val()) {
+                self.found.insert(self.path.dotted(), floats(gradient));
+            }
+        }
+    }
+    let mut visit =
+        Visit { path: Path::default(), tape, found: BTreeMap::new() };
+    module.visit(&mut visit);
+    visit.found
+}
+
+/// A tensor's values, row-major.
+pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}
+
+struct Fill {
+    path: Path,
+    values: BTreeMap<String, Values>,
+}
+
+impl ModuleMapper for Fill {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+    fn map_float<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
+        let Some(values) = self.values.remove(&self.path.dotted()) else {
+            return param;
+        };
+        param.map(|old| {
+            let data = TensorData::new(values.values, values.shape);
+            let new = Tensor::from_data(data, &old.device());
+            if old.is_require_grad() { new.require_grad() } else { new }
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong with a language model.
+
+use std::path::PathBuf;
+
+use assay_kit::KitError;
+use assay_schema::TextError;
+use assay_trace::TraceError;
+
+/// A model that cannot be read, loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum SlmError {
+    /// A model file could not be read.
+    #[error("{path}: {error}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A model file with a mistake in it.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Weights or a golden file.
+    #[error(transparent)]
+    Kit(#[from] KitError),
+    /// The trace.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// A name that is no model.
+    #[error("unknown model `{found}`; nearest valid: `{nearest}`")]
+    UnknownModel {
+        /// What was asked for.
+        found: String,
+        /// The nearest name.
+        nearest: String,
+    },
+    /// An axis without a lawful value.
+    #[error("axis `{axis}`: found `{found}`, expected {expected}")]
+    Axis {
+        /// The axis.
+        axis: &'static str,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The tokenizer file.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+}

@@ -1,0 +1,132 @@
+//! A case of this workload, read: which model, which phase, which sizes.
+
+use assay_schema::{Case, Precision};
+
+use crate::{Config, SlmError, models};
+
+/// What a case runs. `CONTRACT.md` fixes what each phase's latency is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// All prompt tokens, the head on the last position only.
+    Prefill,
+    /// One step for all rows with `context` tokens in the cache.
+    Decode,
+    /// A prompt, then `tokens` greedy steps.
+    Generate,
+    /// Forward, backward, AdamW, one batch.
+    TrainStep,
+}
+
+impl Phase {
+    /// Names, in the order in which they are listed.
+    pub const NAMES: [&'static str; 4] =
+        ["prefill", "decode", "generate", "train-step"];
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "prefill" => Self::Prefill,
+            "decode" => Self::Decode,
+            "generate" => Self::Generate,
+            "train-step" => Self::TrainStep,
+            _ => return None,
+        })
+    }
+}
+
+/// A case with its numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The model's shape.
+    pub config: Config,
+    /// The phase.
+    pub phase: Phase,
+    /// Rows.
+    pub batch: usize,
+    /// Prompt tokens (prefill, generate), tokens of a row (train-step).
+    pub prompt: usize,
+    /// Tokens in the cache (decode).
+    pub context: usize,
+    /// Tokens generated (generate).
+    pub tokens: usize,
+    /// Number format.
+    pub precision: Precision,
+}
+
+impl Request {
+    /// Reads a case; `config` replaces the shape of the case's model.
+    ///
+    /// # Errors
+    ///
+    /// An unknown model or phase; an axis that is no number or out of range;
+    /// more tokens than the model's context.
+    pub fn new(case: &Case, config: Option<Config>) -> Result<Self, SlmError> {
+        let config = match config {
+            Some(config) => config,
+            None => models::config(&case.model)?,
+        };
+        let phase_name = case.phase.as_deref().unwrap_or_default();
+        let phase = Phase::named(phase_name).ok_or_else(|| SlmError::Axis {
+            axis: "phase",
+            found: phase_name.to_owned(),
+            expected: Phase::NAMES.join(", "),
+        })?;
+        let integer = |axis: &'static str, default: usize| {
+            let Some(text) = case.axis(axis) else { return Ok(default) };
+            text.parse().ok().filter(|&n| n > 0).ok_or_else(|| SlmError::Axis {
+                axis,
+                found: text.to_owned(),
+                expected: "a whole number of at least 1".to_owned(),
+            })
+        };
+        let precision = match case.axis("precision") {
+            None => Precision::F32,
+            Some(text) => text.parse().map_err(|error| SlmError::Axis {
+                axis: "precision",
+                found: text.to_owned(),
+                expected: format!("{error}"),
+            })?,
+        };
+        let request = Self {
+            batch: integer("batch", 1)?,
+            prompt: integer("prompt", 128)?,
+            context: integer("context", 128)?,
+            tokens: integer("tokens", 32)?,
+            config,
+            phase,
+            precision,
+        };
+        let longest = request.longest();
+        if longest > request.config.context {
+            return Err(SlmError::Axis {
+                axis: match phase {
+                    Phase::Decode => "context",
+                    Phase::Prefill | Phase::Generate | Phase::TrainStep => {
+                        "prompt"
+                    }
+                },
+                found: format!("{longest} tokens in all"),
+                expected: format!(
+                    "at most the model's context of {}",
+                    request.config.context
+                ),
+            });
+        }
+        if phase == Phase::TrainStep && request.prompt < 2 {
+            return Err(SlmError::Axis {
+                axis: "prompt",
+                found: request.prompt.to_string(),
+                expected: "at least 2: each token predicts the next".into(),
+            });
+        }
+        Ok(request)
+    }
+
+    /// The longest row of tokens that the case sees.
+    pub fn longest(&self) -> usize {
+        match self.phase {
+            Phase::Prefill | Phase::TrainStep => self.prompt,
+            Phase::Decode => self.context + 1,
+            Phase::Generate => self.prompt + self.tokens,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A prepared case: a model with its inputs, checked and then run again and
+//! again.
+
+use std::hint::black_box;
+
+use assay_kernels::with_plain_twins;
+use assay_kit::{Checkpoint, Optimizer, Parameters, compare, floats, merge};
+use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
+use assay_schema::{Better, Verification};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::steps::{ADAMW, decode, prefill, seen, train};
+use crate::{Cache, Decoder, Phase, Request, SlmError, golden, text};
+
+/// The relative tolerance of an answer in `f32`.
+const TOLERANCE: f64 = 1e-4;
+
+/// Passages of text that a session takes in turn, so that no iteration sees
+/// the tokens of the one before.
+const PASSAGES: usize = 8;
+
+/// Tokens of the check at full size: enough for the cache to matter, few
+/// enough for the plain twin.
+const CHECKED_TOKENS: usize = 9;
+
+pub(crate) struct SlmSession {
+    request: Request,
+    /// Taken out and put back by a training step.
+    model: Option<Decoder>,
+    inputs: Vec<Tensor<2, Int>>,
+    turn: usize,
+    /// Decode: `context` tokens, and room for one.
+    cache: Option<Cache>,
+    optimizer: Optimizer,
+}
+
+fn tokens(
+    request: &Request,
+    which: usize,
+    count: usize,
+    device: &Device,
+) -> Result<Tensor<2, Int>, SlmError> {
+    let (rows, vocab) = (request.batch, request.config.vocab);
+    let ids = text::passage(which, rows * count, vocab)?;
+    Ok(Tensor::from_data(TensorData::new(ids, [rows, count]), device))
+}
+
+impl SlmSession {
+    pub(crate) fn new(
+        request: Request,
+        context: &Context,
+    ) -> Result<Self, SlmError> {
+        let training = request.phase == Phase::TrainStep;
+        let flex = Device::flex();
+        let device = if training { flex.autodiff() } else { flex };
+        let config = &request.config;
+        let model = match &context.weights {
+            Some(path) => {
+                let file = Checkpoint::open(path)?;
+                golden::load_weights(config, &file, &device)?
+            }
+            None => {
+                let mut parameters = Parameters::random(&device, context.seed);
+                Decoder::new(&mut parameters, config)
+            }
+        };
+        let count = match request.phase {
+            Phase::Decode => 1,
+            Phase::Prefill | Phase::Generate | Phase::TrainStep => {
+                request.prompt
+            }
+        };
+        let inputs = (0..PASSAGES)
+            .map(|which| tokens(&request, which, count, &device))
+            .collect::<Result<_, _>>()?;
+        let cache = if request.phase == Phase::Decode {
+            let past = tokens(&request, 0, request.context, &device)?;
+            let capacity = request.context + 1;
+            Some(seen(&model, config, past, capacity).1)
+        } else {
+            None
+        };
+        let mut optimizer = Optimizer::new(ADAMW);
+        if training {
+            optimizer.prepare(&model);
+        }
+        Ok(Self {
+            request,
+            model: Some(model),
+            inputs,
+            turn: 0,
+            cache,
+            optimizer,
+        })
+    }
+
+    fn next_input(&mut self) -> Tensor<2, Int> {
+        self.turn = (self.turn + 1) % self.inputs.len();
+        self.inputs[self.turn].clone()
+    }
+
+    fn model(&self) -> Result<&Decoder, WorkloadError> {
+        self.model.as_ref().ok_or_else(lost)
+    }
+
+    /// The fused, cached forward against the plain, uncached one, at the size
+    /// that is timed.
+    fn check_at_size(&self) -> Result<Verification, WorkloadError> {
+        let config = &self.request.config;
+        let model = self.model()?;
+        let count = CHECKED_TOKENS.min(config.context);
+        let device = self.inputs[0].device();
+        let all = tokens(&self.request, PASSAGES, count, &device)?;
+        if self.request.phase == Phase::TrainStep {
+            let fused = floats(assay_trace::inner(model.loss(all.clone())));
+            let plain = with_plain_twins(|| {
+                floats(assay_trace::inner(model.loss(all)))
+            });
+            return Ok(compare(
+                "loss of the plain twins at size",
+                &fused,
+                &plain,
+                TOLERANCE,
+            ));
+        }
+        let b = self.request.batch;
+        let past = all.clone().slice([0..b, 0..count - 1]);
+        let last = all.clone().slice([0..b, count - 1..count]);
+        let (_, mut cache) = seen(model, config, past, count);
+        let fused = decode(model, last, count - 1, &mut cache);
+        let plain = with_plain_twins(|| {
+            let hidden = model.hidden(all, 0, None);
+            model.logits(hidden.slice([0..b, count - 1..count]))
+        });
+        Ok(compare(
+            "plain, uncached forward at size",
+            &floats(fused),
+            &floats(plain),
+            TOLERANCE,
+        ))
+    }
+}
+
+fn lost() -> WorkloadError {
+    WorkloadError::other("the model was lost in a training step that failed")
+}
+
+impl Session for SlmSession {
+    fn verify(&mut self) -> Result<Verification, WorkloadError> {
+        let family = self.request.config.family;
+        let (config, weights, right) = golden::of_family(family)?;
+        let phase = Some(self.request.phase);
+        let tiny = golden::check(&config, &weights, &right, phase, TOLERANCE)?;
+        merge(vec![tiny, self.check_at_size()?])
+            .ok_or_else(|| WorkloadError::other("nothing was compared"))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Steady
+    }
+
+    fn iterate(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<Progress, WorkloadError> {
+        let input = self.next_input();
+        match self.request.phase {
+            Phase::Prefill => {
+                let model = self.model()?;
+                black_box(prefill(model, &self.request.config, input));
+            }
+            Phase::Decode => {
+                let mut cache = self.cache.take().ok_or_else(lost)?;
+                let context = self.request.context;
+                black_box(decode(self.model()?, input, context, &mut cache));
+                self.cache = Some(cache);
+            }
+            Phase::Generate => self.generate(input, watch)?,
+            Phase::TrainStep => {
+                let model = self.model.take().ok_or_else(lost)?;
+                let (loss, model) = train(model, &mut self.optimizer, input);
+                self.model = Some(model);
+                let loss = floats(loss).first().copied().unwrap_or(f32::NAN);
+                if !loss.is_finite() {
+                    return Err(WorkloadError::NotFinite {
+                        what: "training loss".to_owned(),
+                    });
+                }
+                watch.quality(
+                    "quality/loss",
+                    "nat",
+                    Better::Lower,
+                    f64::from(loss),
+                );
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+impl SlmSession {
+    /// A prompt, then greedy steps; the first token and each later one are
+    /// parts of their own.
+    fn generate(
+        &mut self,
+        prompt: Tensor<2, Int>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), WorkloadError> {
+        let (count, t) = (self.request.tokens, self.request.prompt);
+        let config = self.request.config.clone();
+        let model = self.model()?;
+        let b = self.request.batch;
+        let pick = |logits: Tensor<3>| logits.argmax(2).reshape([b, 1]);
+        let (mut next, mut cache) = watch.part("first-token", |_| {
+            let (logits, cache) = seen(model, &config, prompt, t + count);
+            (pick(logits), cache)
+        });
+        for i in 1..count {
+            next = watch.part("token", |_| {
+                pick(decode(model, next, t + i - 1, &mut cache))
+            });
+        }
+        black_box(next);
+        Ok(())
+    }
+}

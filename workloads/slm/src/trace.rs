@@ -1,0 +1,81 @@
+//! The operator graph of a case.
+
+use assay_kit::{Optimizer, Parameters};
+use assay_trace::{Graph, Recorder, Role, capture};
+use burn::tensor::{Int, Tensor};
+
+use crate::steps::{ADAMW, decode, prefill, seen, train};
+use crate::{Cache, Decoder, Phase, Request, SlmError};
+
+/// Traces a case: nothing is computed, nothing allocated.
+///
+/// # Errors
+///
+/// An operator without a cost: a bug of this project.
+pub fn trace(request: &Request) -> Result<Graph, SlmError> {
+    Ok(capture(assay_kernels::cost, |recorder| match request.phase {
+        Phase::TrainStep => trace_train(request, recorder),
+        Phase::Prefill | Phase::Decode | Phase::Generate => {
+            trace_inference(request, recorder);
+        }
+    })?)
+}
+
+fn trace_inference(request: &Request, recorder: &Recorder) {
+    let device = recorder.device();
+    let config = &request.config;
+    let model = Decoder::new(&mut Parameters::shapes(&device), config);
+    recorder.weights(&model);
+    let tokens = |count: usize| {
+        let tokens = Tensor::<2, Int>::zeros([request.batch, count], &device);
+        recorder.input(&tokens);
+        tokens
+    };
+    let remember = |cache: &Cache| {
+        for tensor in cache.tensors() {
+            recorder.role(tensor, Role::KvCache);
+        }
+    };
+    match request.phase {
+        Phase::Prefill => {
+            let (logits, cache) =
+                prefill(&model, config, tokens(request.prompt));
+            remember(&cache);
+            recorder.output(&logits);
+        }
+        Phase::Decode => {
+            let capacity = request.context + 1;
+            let mut cache =
+                Cache::with_capacity(config, request.batch, capacity, &device);
+            remember(&cache);
+            let logits = decode(&model, tokens(1), request.context, &mut cache);
+            remember(&cache);
+            recorder.output(&logits);
+        }
+        Phase::Generate | Phase::TrainStep => {
+            let capacity = request.prompt + request.tokens;
+            let (mut logits, mut cache) =
+                seen(&model, config, tokens(request.prompt), capacity);
+            remember(&cache);
+            for i in 1..request.tokens {
+                let at = request.prompt + i - 1;
+                logits = decode(&model, tokens(1), at, &mut cache);
+            }
+            remember(&cache);
+            recorder.output(&logits);
+        }
+    }
+}
+
+fn trace_train(request: &Request, recorder: &Recorder) {
+    let device = recorder.training_device();
+    let model = Decoder::new(&mut Parameters::shapes(&device), &request.config);
+    recorder.weights(&model);
+    let mut optimizer = Optimizer::new(ADAMW);
+    optimizer.prepare(&model);
+    let tokens =
+        Tensor::<2, Int>::zeros([request.batch, request.prompt], &device);
+    recorder.input(&tokens);
+    let (loss, _model) = train(model, &mut optimizer, tokens);
+    recorder.output(&loss);
+}

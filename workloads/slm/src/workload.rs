@@ -1,0 +1,91 @@
+//! The language models as a workload: what can be run, and the sessions that
+//! run it.
+
+use assay_measure::{Context, Session, Workload, WorkloadError};
+use assay_schema::{AxisSpec, Case, Precision, WorkloadInfo};
+
+use crate::session::SlmSession;
+use crate::{Config, Phase, Request, SlmError, models};
+
+/// Small language models.
+#[derive(Debug, Default)]
+pub struct Slm;
+
+impl Workload for Slm {
+    fn info(&self) -> WorkloadInfo {
+        let integer = AxisSpec::integer;
+        WorkloadInfo {
+            workload: "slm".to_owned(),
+            doc: "decoder-only language models of the SLM survey (arXiv \
+                  2409.15790) and PhoneLM (arXiv 2411.05046)"
+                .to_owned(),
+            models: models::names().map(str::to_owned).collect(),
+            phases: Phase::NAMES.map(str::to_owned).to_vec(),
+            axes: vec![
+                integer("batch", 1, 1, "rows").listing(["1", "4", "16"]),
+                integer(
+                    "prompt",
+                    1,
+                    128,
+                    "tokens of the prompt, or of a row that trains",
+                )
+                .only_for(["prefill", "generate", "train-step"])
+                .listing(["32", "128", "512"]),
+                integer("context", 1, 128, "tokens already in the cache")
+                    .only_for(["decode"])
+                    .listing(["128", "512", "1024"]),
+                integer("tokens", 1, 32, "tokens generated")
+                    .only_for(["generate"])
+                    .listing(["32", "128"]),
+                AxisSpec::words(
+                    "precision",
+                    [Precision::F32]
+                        .into_iter()
+                        .chain(Precision::ALL)
+                        .map(Precision::name)
+                        .fold(Vec::new(), |mut names, name| {
+                            if !names.contains(&name) {
+                                names.push(name);
+                            }
+                            names
+                        }),
+                    "number format of the weights",
+                ),
+            ],
+            ..WorkloadInfo::default()
+        }
+    }
+
+    fn prepare(
+        &self,
+        case: &Case,
+        context: &Context,
+    ) -> Result<Box<dyn Session>, WorkloadError> {
+        let config = match &context.model {
+            Some(path) => Some(Config::from_file(path)?),
+            None => None,
+        };
+        let request = Request::new(case, config)?;
+        if request.precision != Precision::F32 {
+            return Err(WorkloadError::Unsupported(format!(
+                "precision {} is not measured on this engine yet (f32 is); \
+                 it is predicted",
+                request.precision
+            )));
+        }
+        if context.device != "cpu" {
+            return Err(WorkloadError::Unsupported(format!(
+                "device {} is not in this build; cpu is",
+                context.device
+            )));
+        }
+        let session = SlmSession::new(request, context)?;
+        Ok(Box::new(session))
+    }
+}
+
+impl From<SlmError> for WorkloadError {
+    fn from(error: SlmError) -> Self {
+        Self::other(error.to_string())
+    }
+}
