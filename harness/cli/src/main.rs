@@ -33,6 +33,7 @@ use arguments::{Cli, Verb};
 static ALLOCATOR: allocator::Counting = allocator::Counting::new();
 
 fn main() -> std::process::ExitCode {
+    allocator::keep_freed_memory();
     let cli = Cli::parse();
     let done = match cli.verb {
         Verb::Workloads(args) => verbs::workloads::run(&args),

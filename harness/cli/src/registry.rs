@@ -71,22 +71,11 @@ pub(crate) fn complete(
     {
         case = case.with("precision", precision);
     }
-    // A query of an attention defaults to what its phase says.
-    if case.workload == "operators" && case.model == "attention" {
-        if case.axis("phase") == Some("decode") {
-            case = case.with("query", 1);
-        } else if case.axis("query").is_none()
-            && let Some(context) = case.axis("context").map(str::to_owned)
-        {
-            case = case.with("query", context);
-        }
-        if case.axis("kv_heads").is_none()
-            && let Some(heads) = case.axis("heads").map(str::to_owned)
-        {
-            case = case.with("kv_heads", heads);
-        }
-    }
-    Ok(assay_sweep::complete(&case, &catalogue_for(&case, model))?)
+    let case = assay_sweep::complete(&case, &catalogue_for(&case, model))?;
+    // A decode step has one query, whatever else is said.
+    let is_decode =
+        case.workload == "operators" && case.axis("phase") == Some("decode");
+    Ok(if is_decode { case.with("query", 1) } else { case })
 }
 
 /// The number format of a case.

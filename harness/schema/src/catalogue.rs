@@ -57,6 +57,9 @@ pub struct AxisSpec {
     /// empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applies_to: Vec<String>,
+    /// The axis whose value this one takes when it is not given itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// Values worth listing, where the allowed ones are too many to list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
@@ -183,6 +186,7 @@ impl AxisSpec {
             default: default.to_string(),
             default_by: BTreeMap::new(),
             applies_to: Vec::new(),
+            follows: None,
             examples: Vec::new(),
             doc: doc.into(),
         }
@@ -202,6 +206,7 @@ impl AxisSpec {
             values: AxisValues::Word { words },
             default_by: BTreeMap::new(),
             applies_to: Vec::new(),
+            follows: None,
             examples: Vec::new(),
             doc: doc.into(),
         }
@@ -236,6 +241,13 @@ impl AxisSpec {
         default: impl ToString,
     ) -> Self {
         self.default_by.insert(name.into(), default.to_string());
+        self
+    }
+
+    /// The same axis, taking another's value when it is not given itself.
+    #[must_use]
+    pub fn following(mut self, axis: impl Into<String>) -> Self {
+        self.follows = Some(axis.into());
         self
     }
 

@@ -35,8 +35,11 @@ pub fn complete(
         completed.axes.insert(name.clone(), value);
     }
     for axis in axes {
+        let followed = axis.follows.as_ref().and_then(|f| case.axes.get(f));
         completed.axes.entry(axis.name.clone()).or_insert_with(|| {
-            axis.default_of(&case.model, case.phase.as_deref()).to_owned()
+            followed.cloned().unwrap_or_else(|| {
+                axis.default_of(&case.model, case.phase.as_deref()).to_owned()
+            })
         });
     }
     Ok(completed)

@@ -1,7 +1,9 @@
 //! Writing new keys or values into a cache: `cache[:, at..at + T] = new`, in
 //! place when nobody else holds the cache.
 //!
-//! LADDER
+//! The ladder, one position into 2048 x 3 x 64, 2 cores of an EPYC, 2026-11-24,
+//! medians of interleaved runs: `slice_assign`, in place too, 0.5 us; this
+//! 0.3 us. 128 positions 4 us and 2 us.
 
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

@@ -35,9 +35,11 @@ fn axes() -> Vec<AxisSpec> {
         AxisSpec::words("phase", ["prefill", "decode"], "decode: query = 1")
             .only_for(["attention"]),
         sizes("heads", 8, &["attention"], "query heads"),
-        sizes("kv_heads", 8, &["attention"], "key-value heads"),
+        sizes("kv_heads", 8, &["attention"], "key-value heads")
+            .following("heads"),
         sizes("head_dim", 64, &["attention"], "width of a head"),
-        sizes("query", 128, &["attention"], "query tokens"),
+        sizes("query", 128, &["attention"], "query tokens")
+            .following("context"),
         sizes(
             "context",
             128,

@@ -186,40 +186,45 @@ fn attend_tile(
     let count = QUERIES.min(queries - first);
     let seen = task.visible(first + count - 1, queries);
     let place = |i: usize| ((b * queries + first + i) * heads + h) * width;
+    // Scores lie key by key: no product packs an operand, and the softmax runs
+    // over all queries of the tile at once.
     let mut scores = Vec::with_capacity(count * seen.min(KEYS));
-    let mut largest = [f32::NEG_INFINITY; QUERIES];
-    let mut sum = [0.0f32; QUERIES];
+    let mut running = Running {
+        largest: [f32::NEG_INFINITY; QUERIES],
+        sum: [0.0; QUERIES],
+        shrink: [0.0; QUERIES],
+    };
     for from in (0..seen).step_by(KEYS) {
         let keys = KEYS.min(seen - from);
         let scores = &mut scores.spare_capacity_mut()[..count * keys];
         product(
             scores,
-            keys,
-            q.matrix([b, h], first, count),
-            k.matrix([b, kv], from, keys).transposed(),
+            count,
+            k.matrix([b, kv], from, keys),
+            q.matrix([b, h], first, count).transposed(),
             task.scale,
             Parallelism::None,
         );
         let scores = written(scores);
-        for (i, scores) in scores.chunks_exact_mut(keys).enumerate() {
-            let visible = task.visible(first + i, queries);
-            let visible = visible.saturating_sub(from).min(keys);
-            let (seen, hidden) = scores.split_at_mut(visible);
-            hidden.fill(0.0);
-            if seen.is_empty() {
-                continue;
+        if task.causal {
+            // Query i of the tile sees key j if j + ahead - none <= i.
+            let ahead = (from + queries).saturating_sub(task.keys + first);
+            let none = (task.keys + first).saturating_sub(from + queries);
+            for (j, row) in scores.chunks_exact_mut(count).enumerate() {
+                let hidden = (j + ahead).saturating_sub(none).min(count);
+                row[..hidden].fill(f32::NEG_INFINITY);
             }
-            let before = largest[i];
-            let [most, added] = weigh(seen, before);
-            let shrink = shrink(before, most);
-            largest[i] = most;
-            sum[i] = sum[i] * shrink + added;
-            if from > 0 && shrink != 1.0 {
-                #[expect(unsafe_code, reason = "each task has its own rows")]
-                // SAFETY: rows of different tasks do not overlap, and the
-                // first product wrote this one.
-                let row = unsafe { parts.part(place(i), width) };
-                multiply(written(row), shrink);
+        }
+        weigh_columns(scores, count, &mut running);
+        if from > 0 {
+            for (i, &shrink) in running.shrink[..count].iter().enumerate() {
+                if shrink < 1.0 {
+                    #[expect(unsafe_code, reason = "each task has its rows")]
+                    // SAFETY: rows of different tasks do not overlap, and the
+                    // first product wrote this one.
+                    let row = unsafe { parts.part(place(i), width) };
+                    multiply(written(row), shrink);
+                }
             }
         }
         #[expect(unsafe_code, reason = "each task has its own rows")]
@@ -230,7 +235,7 @@ fn attend_tile(
             product_at(
                 parts.place(place(0), len),
                 heads * width,
-                Matrix::dense(scores, count, keys),
+                Matrix::dense(scores, keys, count).transposed(),
                 v.matrix([b, kv], from, keys),
                 1.0,
                 if from > 0 { Output::Added } else { Output::Written },
@@ -238,7 +243,7 @@ fn attend_tile(
             );
         }
     }
-    for (i, sum) in sum[..count].iter().enumerate() {
+    for (i, sum) in running.sum[..count].iter().enumerate() {
         #[expect(unsafe_code, reason = "each task has its own rows")]
         // SAFETY: as above.
         let row = unsafe { parts.part(place(i), width) };
@@ -246,10 +251,39 @@ fn attend_tile(
     }
 }
 
-/// `exp(before - most)`: what the values so far are worth under the new
-/// maximum.
-fn shrink(before: f32, most: f32) -> f32 {
-    if most > before { (before - most).exp() } else { 1.0 }
+/// What a tile's queries have seen so far: the maximum score, the sum of
+/// `exp(score - maximum)`, and the factor that the last keys put on what came
+/// before them.
+struct Running {
+    largest: [f32; QUERIES],
+    sum: [f32; QUERIES],
+    shrink: [f32; QUERIES],
+}
+
+multiversion! {
+    /// Turns scores, `count` queries a key, into `exp(score - maximum)`.
+    fn weigh_columns(scores: &mut [f32], count: usize, running: &mut Running) {
+        let before = running.largest;
+        let most = &mut running.largest[..count];
+        for row in scores.chunks_exact(count) {
+            for (most, score) in most.iter_mut().zip(row) {
+                *most = if *score > *most { *score } else { *most };
+            }
+        }
+        for i in 0..count {
+            running.shrink[i] = exp::<FMA>(before[i] - most[i]);
+            running.sum[i] *= running.shrink[i];
+        }
+        let sum = &mut running.sum[..count];
+        for row in scores.chunks_exact_mut(count) {
+            for ((score, most), sum) in
+                row.iter_mut().zip(most.iter()).zip(sum.iter_mut())
+            {
+                *score = exp::<FMA>(*score - *most);
+                *sum += *score;
+            }
+        }
+    }
 }
 
 multiversion! {

@@ -8,7 +8,23 @@
 //! key-value head `h / (H / K)`. Causal: query `i` sees the keys up to
 //! `keys - T + i`.
 //!
-//! LADDER
+//! The ladder, 2 cores of an EPYC with AVX-512, `d` = 64, 2026-11-24, medians
+//! of interleaved runs, three programs on a shared machine, times the speed of
+//! the plain twin and, where said, of the engine's own attention function:
+//! 1. tiles, running maximum, causal blocks skipped: scores stay in cache and
+//!    the heads need no transposed copy;
+//! 2. scores key by key, so that `gemm` packs no operand and the softmax runs
+//!    over 64 queries at once: about 1.25 to 1.5 of rung 1 (T = 512, 1024).
+//!    Together 1.3 to 7 times the twin; 1.1 to 3 times the engine's function;
+//! 3. one query: one pass over keys and values, heads of a group reading them
+//!    from cache: 1.6 to 3.5 times the twin;
+//! 4. forward and backward: 2.2 to 4.2 times the twin.
+//!
+//! Not reached: PyTorch's CPU attention. Best of six medians each, ours against
+//! PyTorch's in ms: 8 heads, causal, T = 128 0.33 and 0.31, 512 5.7 and 3.8,
+//! 1024 10.5 and 10.6; 16 heads, causal, 512 12.5 and 8.3, 1024 36 and 22; not
+//! causal, 16 heads, 512 20 and 8.5. The products of a tile are calls of
+//! `gemm`; a micro-kernel of our own is the next rung.
 
 mod backward;
 mod forward;
