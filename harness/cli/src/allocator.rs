@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use assay_measure::{AllocationCounter, AllocationSnapshot};
 use mimalloc::MiMalloc;
 
+#[expect(unsafe_code, reason = "an option of the C allocator")]
 unsafe extern "C" {
     /// mimalloc's own setter of its options.
     fn mi_option_set(option: i32, value: std::ffi::c_long);

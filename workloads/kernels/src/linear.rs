@@ -3,8 +3,9 @@
 //!
 //! The ladder, 2 cores of an EPYC with AVX-512, 2026-11-24. The machine was
 //! shared, its bandwidth moved between 18 and 40 GB/s: compare within a rung.
-//! Rungs 1 to 4 are of a prototype of `thin.rs` with the same loop, medians of
-//! interleaved runs over 256 MB of weights, one row of `x`.
+//! Rungs 1 to 4 are of a prototype with intrinsics, not of this crate's code:
+//! medians of interleaved runs over 256 MB of weights, one row of `x`; rung 1
+//! with four rows of `W` at a time.
 //! 1. who works: 192 x 576 takes 57 us by `rayon::join`, 35 us when the caller
 //!    does half, 21 us when tasks are claimed and late helpers not waited for
 //!    ([`crate::share`]). A helper that lingers for the next call: 21 us, left
