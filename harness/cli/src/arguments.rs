@@ -66,7 +66,7 @@ pub(crate) struct ProbeArgs {
     /// Where to write the profile [default: where `host` is looked up].
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Fewer repetitions: about 40 s in place of 2 minutes.
+    /// Fewer rounds: about 40 s in place of 3 minutes.
     #[arg(long)]
     pub(crate) quick: bool,
 }

@@ -31,11 +31,21 @@ pub(crate) enum Depth {
 }
 
 impl Depth {
-    /// Sampling time of one figure.
+    /// Sampling time of one figure, in each round.
     fn budget(self) -> Seconds {
         match self {
-            Self::Quick => Seconds(0.25),
-            Self::Thorough => Seconds(1.0),
+            Self::Quick => Seconds(0.1),
+            Self::Thorough => Seconds(0.3),
+        }
+    }
+
+    /// Rounds over all figures. A shared machine has slow minutes: a figure
+    /// that is spread over the whole probe meets its share of them, and the
+    /// figures stay comparable.
+    fn rounds(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Thorough => 4,
         }
     }
 }
@@ -62,7 +72,8 @@ pub(crate) fn probe(
     let clock = SystemClock::detect();
     let timer = timer_report(&clock);
     let cases = operators::cases()?;
-    let mut progress = Progress::new(cases.len() as u64 + 2);
+    let steps = depth.rounds() * (cases.len() + 2);
+    let mut progress = Progress::new(steps as u64);
 
     let mut unit = Unit::new(architecture(&host));
     unit.detail = Some(host.cpu.clone());
@@ -74,19 +85,25 @@ pub(crate) fn probe(
     ));
     unit.timer = Some(timer_facts(&timer));
 
-    progress.begin("stream bandwidth");
-    unit.bandwidth = stream::bandwidths(&host, depth.budget())?;
+    let mut streams = stream::Streams::new(&host);
+    let mut gemms = gemm::Gemms::new();
+    let mut shapes = operators::Shapes::new(&cases);
+    for _ in 0..depth.rounds() {
+        progress.begin("stream bandwidth");
+        streams.round(depth.budget())?;
+        progress.end("stream bandwidth");
+        progress.begin("matrix products");
+        gemms.round(depth.budget())?;
+        progress.end("matrix products");
+        shapes.round(depth.budget(), interrupted, &mut progress)?;
+    }
+    unit.bandwidth = streams.found()?;
+    unit.gemm = gemms.found()?;
+    shapes.fill(&mut unit)?;
     let dram = unit
         .stream(assay_hardware_profiles::Level::Dram)
         .cloned()
         .ok_or_else(|| anyhow!("main memory was not measured"))?;
-    progress.end(&format!(
-        "memory {}",
-        crate::table::si(dram.value.value(), "B/s")
-    ));
-
-    progress.begin("matrix products");
-    unit.gemm = gemm::peaks(depth.budget())?;
     for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
         let best = unit
             .gemm
@@ -98,15 +115,6 @@ pub(crate) fn probe(
             unit.vector.set(precision, best);
         }
     }
-    progress.end("matrix products");
-
-    operators::measure(
-        &cases,
-        depth.budget(),
-        interrupted,
-        &mut unit,
-        &mut progress,
-    )?;
 
     if let Some(bytes) = host.last_level_cache_bytes {
         unit.cache.llc = Some(Fact::measured(

@@ -106,6 +106,24 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
     }
 }
 
+/// Loads what belongs to the process and not to a case: the tokenizer with
+/// its text, the scratch of the matrix product. Memory that is counted after
+/// this is a case's own.
+pub(crate) fn warm() -> Result<()> {
+    assay_slm::passage(0, 1, 2)?;
+    // Each thread keeps a packing buffer of its own, made at its first
+    // product.
+    let product = |size: usize| {
+        use burn::tensor::{Device, Tensor};
+        let ones = Tensor::<2>::ones([size, size], &Device::flex());
+        std::hint::black_box(assay_kernels::matmul(ones.clone(), ones));
+    };
+    product(512);
+    product(32);
+    rayon::broadcast(|_| product(32));
+    Ok(())
+}
+
 /// Traces of cases that differ only in what a trace does not depend on (the
 /// number format) are made once.
 #[derive(Default)]

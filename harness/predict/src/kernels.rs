@@ -19,15 +19,18 @@ pub(crate) struct Kernel {
     pub(crate) fused_flops: f64,
     /// Bytes of weights read.
     pub(crate) weight_bytes: f64,
-    /// All other bytes read and written.
-    pub(crate) other_bytes: f64,
-    /// Size of the largest tensor that is not a weight, for the cache test.
-    pub(crate) largest_bytes: f64,
+    /// Bytes of other tensors that come from before the step: inputs, cached
+    /// keys and values, optimizer state.
+    pub(crate) cold_bytes: f64,
+    /// Bytes of tensors made in the step, read and written.
+    pub(crate) made_bytes: f64,
+    /// Size of the largest of those, for the cache test.
+    pub(crate) largest_made: f64,
 }
 
 impl Kernel {
     pub(crate) fn bytes(&self) -> f64 {
-        self.weight_bytes + self.other_bytes
+        self.weight_bytes + self.cold_bytes + self.made_bytes
     }
 }
 
@@ -78,7 +81,7 @@ fn groups(graph: &Graph, fuse: bool) -> Vec<usize> {
 }
 
 /// Numbers of a kernel that make it alike to another, as bits.
-type Likeness = (OperatorKind, [u64; 5]);
+type Likeness = (OperatorKind, [u64; 6]);
 
 impl Launches {
     pub(crate) fn new(graph: &Graph, precision: Precision, fuse: bool) -> Self {
@@ -101,8 +104,9 @@ impl Launches {
                 [
                     kernel.fused_flops,
                     kernel.weight_bytes,
-                    kernel.other_bytes,
-                    kernel.largest_bytes,
+                    kernel.cold_bytes,
+                    kernel.made_bytes,
+                    kernel.largest_made,
                     kernel.flops,
                 ]
                 .map(f64::to_bits),
@@ -145,8 +149,9 @@ fn kernel(
         flops: op.kind.flops(),
         fused_flops: 0.0,
         weight_bytes: 0.0,
-        other_bytes: 0.0,
-        largest_bytes: 0.0,
+        cold_bytes: 0.0,
+        made_bytes: 0.0,
+        largest_made: 0.0,
     };
     for &member in members {
         let part = &graph.operators[member];
@@ -160,11 +165,15 @@ fn kernel(
             }
             let bytes = graph.bytes(used.tensor, used.elements, precision);
             let root = graph.tensors[used.tensor].storage;
-            if graph.tensors[root].role == Role::Weight {
-                kernel.weight_bytes += bytes;
-            } else {
-                kernel.other_bytes += bytes;
-                kernel.largest_bytes = kernel.largest_bytes.max(bytes);
+            match graph.tensors[root].role {
+                Role::Weight => kernel.weight_bytes += bytes,
+                Role::Input | Role::KvCache | Role::OptimizerState => {
+                    kernel.cold_bytes += bytes;
+                }
+                Role::Activation | Role::Gradient => {
+                    kernel.made_bytes += bytes;
+                    kernel.largest_made = kernel.largest_made.max(bytes);
+                }
             }
         }
     }

@@ -142,19 +142,20 @@ impl Machine {
         kernel.flops / rate.value() + kernel.fused_flops / self.vector.value()
     }
 
-    /// Seconds of traffic: weights come from memory; what was just made comes
-    /// from the last-level cache when it takes no more than a quarter of it
+    /// Seconds of traffic: weights, inputs and caches come from memory; what
+    /// the step itself makes stays in the last-level cache when it takes no more than a quarter of it
     /// and the cache's bandwidth is known.
     pub(crate) fn memory_seconds(&self, kernel: &Kernel) -> f64 {
         let memory = self.bandwidth.value();
-        let other = match self.cache_bandwidth {
-            Some(cache) if kernel.largest_bytes * 4.0 < self.cache_bytes => {
+        let made = match self.cache_bandwidth {
+            Some(cache) if kernel.largest_made * 4.0 < self.cache_bytes => {
                 cache.value().max(memory)
             }
             _ => memory,
         };
         kernel.weight_bytes / (memory * self.dequantise)
-            + kernel.other_bytes / other
+            + kernel.cold_bytes / memory
+            + kernel.made_bytes / made
     }
 }
 

@@ -265,12 +265,13 @@ impl Target {
     }
 }
 
-/// An operator alone, each of its tensors moved once.
+/// An operator alone, as a probe runs it: its inputs come from memory (they
+/// rotate), its output is just made.
 fn alone(kind: &OperatorKind, precision: Precision) -> Kernel {
     let f = |n: u64| n as f64;
-    let elements = match *kind {
+    let (inputs, output) = match *kind {
         OperatorKind::Matmul { batch, m, n, k } => {
-            f(batch) * (f(m) * f(k) + f(k) * f(n) + f(m) * f(n))
+            (f(batch) * f(k) * (f(m) + f(n)), f(batch) * f(m) * f(n))
         }
         OperatorKind::Attention {
             batch,
@@ -281,19 +282,21 @@ fn alone(kind: &OperatorKind, precision: Precision) -> Kernel {
             keys,
             ..
         } => {
-            f(batch)
-                * f(head_dim)
-                * (2.0 * f(heads) * f(query) + 2.0 * f(kv_heads) * f(keys))
+            let rows = f(batch) * f(heads) * f(query) * f(head_dim);
+            let seen = f(batch) * f(kv_heads) * f(keys) * f(head_dim);
+            (rows + 2.0 * seen, rows)
         }
         OperatorKind::Softmax { rows, cols, .. }
         | OperatorKind::LayerNorm { rows, cols, .. }
-        | OperatorKind::RmsNorm { rows, cols, .. } => 2.0 * f(rows) * f(cols),
-        OperatorKind::Elementwise { elements, operands, .. } => {
-            f(elements) * (f(operands) + 1.0)
+        | OperatorKind::RmsNorm { rows, cols, .. } => {
+            (f(rows) * f(cols), f(rows) * f(cols))
         }
-        OperatorKind::Copy { elements } => 2.0 * f(elements),
+        OperatorKind::Elementwise { elements, operands, .. } => {
+            (f(elements) * f(operands), f(elements))
+        }
+        OperatorKind::Copy { elements } => (f(elements), f(elements)),
         OperatorKind::Embedding { width, tokens, .. } => {
-            2.0 * f(width) * f(tokens)
+            (f(width) * f(tokens), f(width) * f(tokens))
         }
         OperatorKind::Conv {
             batch,
@@ -301,21 +304,22 @@ fn alone(kind: &OperatorKind, precision: Precision) -> Kernel {
             out_channels,
             positions,
             taps,
-        } => {
-            f(batch) * f(positions) * (f(in_channels) + f(out_channels))
-                + f(out_channels) * f(taps)
-        }
-        _ => 0.0,
+        } => (
+            f(batch) * f(positions) * f(in_channels)
+                + f(out_channels) * f(taps),
+            f(batch) * f(positions) * f(out_channels),
+        ),
+        _ => (0.0, 0.0),
     };
-    let bytes = elements * precision.activation_bytes();
+    let bytes = precision.activation_bytes();
     Kernel {
         kind: kind.clone(),
         count: 1,
         flops: kind.flops(),
         fused_flops: 0.0,
-        // Rotating inputs come from memory, as weights do.
-        weight_bytes: bytes,
-        other_bytes: 0.0,
-        largest_bytes: bytes,
+        weight_bytes: 0.0,
+        cold_bytes: inputs * bytes,
+        made_bytes: output * bytes,
+        largest_made: output * bytes,
     }
 }

@@ -249,7 +249,6 @@ fn copy(x: Tensor<1>) -> Tensor<1> {
         return Tensor::cat(vec![x], 0);
     }
     let half = count / 2;
-    let halves =
-        vec![x.clone().slice([0..half]), x.slice([half..count])];
+    let halves = vec![x.clone().slice([0..half]), x.slice([half..count])];
     Tensor::cat(halves, 0)
 }

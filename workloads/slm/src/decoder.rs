@@ -205,11 +205,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A model of that shape, its parameters made by `parameters`.
-    pub fn new(parameters: &mut Parameters, config: &Config) -> Self {
+    /// A model of that shape, its parameters made by `parameters`, for rows
+    /// of at most `longest` tokens (rotary tables are made for as many).
+    pub fn new(
+        parameters: &mut Parameters,
+        config: &Config,
+        longest: usize,
+    ) -> Self {
         let table = match config.positions {
             Positions::Rotary { theta, .. } => {
-                Some(Rotary::new(theta, config.rotated(), config.context))
+                Some(Rotary::new(theta, config.rotated(), longest))
             }
             Positions::Learned { .. } => None,
         };

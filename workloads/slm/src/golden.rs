@@ -72,7 +72,8 @@ pub fn of_family(
     ))
 }
 
-/// A model with the weights of a file in published names.
+/// A model with the weights of a file in published names, for rows of at most
+/// `longest` tokens.
 ///
 /// # Errors
 ///
@@ -81,8 +82,10 @@ pub fn load_weights(
     config: &Config,
     weights: &Checkpoint,
     device: &Device,
+    longest: usize,
 ) -> Result<Decoder, SlmError> {
-    let model = Decoder::new(&mut Parameters::shapes(device), config);
+    let mut shapes = Parameters::shapes(device);
+    let model = Decoder::new(&mut shapes, config, longest);
     Ok(load(model, weights, &bindings(config), |name| {
         is_ignored(config, name)
     })?)
@@ -118,7 +121,7 @@ pub fn check(
     let mut parts = Vec::new();
     if has("output.logits") && inference {
         let right = golden.floats("output.logits")?;
-        let model = load_weights(config, weights, &device)?;
+        let model = load_weights(config, weights, &device, config.context)?;
         let logits = model.logits(model.hidden(ids(&device), 0, None));
         parts.push(compare(
             label("logits"),
@@ -135,7 +138,7 @@ pub fn check(
     }
     if has("output.generated") && inference {
         let (_, right) = golden.integers("output.generated")?;
-        let model = load_weights(config, weights, &device)?;
+        let model = load_weights(config, weights, &device, config.context)?;
         let row = ids(&device).slice([0..1]);
         let found = generate(&model, config, row, right.len());
         let as_floats = |ids: &[i64]| -> Vec<f32> {
@@ -155,7 +158,7 @@ pub fn check(
     }
     if has("output.loss") && phase.is_none_or(|p| p == Phase::TrainStep) {
         let device = device.autodiff();
-        let model = load_weights(config, weights, &device)?;
+        let model = load_weights(config, weights, &device, config.context)?;
         parts.extend(check_training(
             config,
             model,

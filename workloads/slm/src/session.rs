@@ -54,14 +54,15 @@ impl SlmSession {
         let flex = Device::flex();
         let device = if training { flex.autodiff() } else { flex };
         let config = &request.config;
+        let longest = request.longest().max(CHECKED_TOKENS);
         let model = match &context.weights {
             Some(path) => {
                 let file = Checkpoint::open(path)?;
-                golden::load_weights(config, &file, &device)?
+                golden::load_weights(config, &file, &device, longest)?
             }
             None => {
                 let mut parameters = Parameters::random(&device, context.seed);
-                Decoder::new(&mut parameters, config)
+                Decoder::new(&mut parameters, config, longest)
             }
         };
         let count = match request.phase {

@@ -24,7 +24,8 @@ pub fn trace(request: &Request) -> Result<Graph, SlmError> {
 fn trace_inference(request: &Request, recorder: &Recorder) {
     let device = recorder.device();
     let config = &request.config;
-    let model = Decoder::new(&mut Parameters::shapes(&device), config);
+    let mut shapes = Parameters::shapes(&device);
+    let model = Decoder::new(&mut shapes, config, request.longest());
     recorder.weights(&model);
     let tokens = |count: usize| {
         let tokens = Tensor::<2, Int>::zeros([request.batch, count], &device);
@@ -69,7 +70,9 @@ fn trace_inference(request: &Request, recorder: &Recorder) {
 
 fn trace_train(request: &Request, recorder: &Recorder) {
     let device = recorder.training_device();
-    let model = Decoder::new(&mut Parameters::shapes(&device), &request.config);
+    let mut shapes = Parameters::shapes(&device);
+    let model =
+        Decoder::new(&mut shapes, &request.config, request.longest());
     recorder.weights(&model);
     let mut optimizer = Optimizer::new(ADAMW);
     optimizer.prepare(&model);

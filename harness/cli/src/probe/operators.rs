@@ -31,60 +31,85 @@ pub(crate) fn cases() -> Result<Vec<Case>> {
         .collect()
 }
 
-/// Times every case into the unit's efficiency table.
-pub(super) fn measure(
-    cases: &[Case],
-    budget: Seconds,
-    interrupted: &AtomicBool,
-    unit: &mut Unit,
-    progress: &mut Progress,
-) -> Result<()> {
-    let clock = SystemClock::detect();
-    let context = Context {
-        last_level_cache: last_level_cache(),
-        ..Context::new("cpu", 7)
-    };
-    for case in cases {
-        if interrupted.load(Ordering::Relaxed) {
-            bail!("interrupted: a half-probed machine is not written");
-        }
-        progress.begin(&case.to_string());
-        let workload = registry::workload(case)?;
-        let job = Job { workload, case, context: &context, work: None };
-        let instruments = Instruments {
-            clock: &clock,
-            meters: &mut [],
-            allocations: None,
-            interrupted,
-        };
-        let mut samples = Vec::new();
-        let mut keep = |event: Event| -> Result<()> {
-            if let Event::Sample(batch) = event
-                && !batch.warm_up
-                && batch.part == "step"
-            {
-                samples.extend(batch.seconds);
-            }
-            Ok(())
-        };
-        let settings = Settings::with_budget(budget);
-        match run_case(job, &settings, instruments, &mut keep)? {
-            Outcome::Finished(_) => {}
-            Outcome::Failed(why) | Outcome::Skipped(why) => {
-                bail!("{case}: {why}")
-            }
-            Outcome::Unfinished => bail!("{case}: not finished"),
-        }
-        let time = median_estimate(&samples, 0.95)?;
-        progress.end(&format!("{case}: {}", si(time.point, "s")));
-        let operator = Operator::new(case)?;
-        if let Operator::Elementwise { elements: 1, .. } = operator {
-            unit.launch_overhead = Some(fact(&time, Seconds));
-            continue;
-        }
-        unit.efficiency.push(entry(case, &operator, &time)?);
+/// Every case, and what it took so far.
+pub(super) struct Shapes {
+    cases: Vec<(Case, Vec<f64>)>,
+}
+
+impl Shapes {
+    pub(super) fn new(cases: &[Case]) -> Self {
+        let cases = cases.iter().map(|case| (case.clone(), Vec::new()));
+        Self { cases: cases.collect() }
     }
-    Ok(())
+
+    /// Times each for a while.
+    pub(super) fn round(
+        &mut self,
+        budget: Seconds,
+        interrupted: &AtomicBool,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let clock = SystemClock::detect();
+        let context = Context {
+            last_level_cache: last_level_cache(),
+            ..Context::new("cpu", 7)
+        };
+        for (case, seconds) in &mut self.cases {
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted: a half-probed machine is not written");
+            }
+            progress.begin(&case.to_string());
+            let new = sample(case, budget, &clock, &context, interrupted)?;
+            let median = assay_statistics::median(&new)?;
+            progress.end(&format!("{case}: {}", si(median, "s")));
+            seconds.extend(new);
+        }
+        Ok(())
+    }
+
+    /// The medians, into the unit's efficiency table.
+    pub(super) fn fill(&self, unit: &mut Unit) -> Result<()> {
+        for (case, seconds) in &self.cases {
+            let time = median_estimate(seconds, 0.95)?;
+            let operator = Operator::new(case)?;
+            if let Operator::Elementwise { elements: 1, .. } = operator {
+                unit.launch_overhead = Some(fact(&time, Seconds));
+                continue;
+            }
+            unit.efficiency.push(entry(case, &operator, &time)?);
+        }
+        Ok(())
+    }
+}
+
+/// Steady samples of one case, its answer checked first.
+fn sample(
+    case: &Case,
+    budget: Seconds,
+    clock: &SystemClock,
+    context: &Context,
+    interrupted: &AtomicBool,
+) -> Result<Vec<f64>> {
+    let workload = registry::workload(case)?;
+    let job = Job { workload, case, context, work: None };
+    let instruments =
+        Instruments { clock, meters: &mut [], allocations: None, interrupted };
+    let mut samples = Vec::new();
+    let mut keep = |event: Event| -> Result<()> {
+        if let Event::Sample(batch) = event
+            && !batch.warm_up
+            && batch.part == "step"
+        {
+            samples.extend(batch.seconds);
+        }
+        Ok(())
+    };
+    let settings = Settings::with_budget(budget);
+    match run_case(job, &settings, instruments, &mut keep)? {
+        Outcome::Finished(_) => Ok(samples),
+        Outcome::Failed(why) | Outcome::Skipped(why) => bail!("{case}: {why}"),
+        Outcome::Unfinished => bail!("{case}: not finished"),
+    }
 }
 
 fn entry(

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use assay_hardware_profiles::{Bandwidth, Fact, Level};
+use assay_hardware_profiles::{Bandwidth, Level};
 use assay_kernels::stream_sum_parallel;
 use assay_schema::{BytesPerSecond, Host, Seconds};
 use assay_statistics::median_estimate;
@@ -19,61 +19,91 @@ const L2_BYTES: usize = 512 << 10;
 /// A last-level cache where the machine does not tell.
 const USUAL_LLC: usize = 32 << 20;
 
-/// Bandwidth of each level with one thread and with all.
-pub(super) fn bandwidths(
-    host: &Host,
-    budget: Seconds,
-) -> Result<Vec<Bandwidth>> {
-    let llc = host.last_level_cache_bytes.unwrap_or(USUAL_LLC as u64) as usize;
-    let all = rayon::current_num_threads();
-    let mut counts = vec![1, all];
-    counts.dedup();
-    let mut found = Vec::new();
-    // A hypervisor may show more cache than this machine's share of it.
-    let memory = vec![1.0_f32; (llc * 8).clamp(256 << 20, 1 << 30) / 4];
-    for threads in counts {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .context("threads for the stream")?;
-        for (level, bytes) in [
-            (Level::L1, L1_BYTES * threads),
-            (Level::L2, L2_BYTES * threads),
-            (Level::Llc, llc / 4),
-            (Level::Dram, memory.len() * 4),
-        ] {
-            let data = &memory[..bytes / 4];
-            let rate = pool.install(|| rate(data, budget))?;
-            found.push(Bandwidth {
-                level,
-                threads: Some(threads as u32),
-                working_set_bytes: Some(bytes as u64),
-                rate,
-            });
-        }
-    }
-    Ok(found)
+/// One level read by some threads, and what it took so far.
+struct Stream {
+    level: Level,
+    threads: usize,
+    bytes: usize,
+    seconds: Vec<f64>,
 }
 
-/// Bytes a second of reading `data` again and again.
-fn rate(data: &[f32], budget: Seconds) -> Result<Fact<BytesPerSecond>> {
-    let bytes = size_of_val(data) as f64;
+/// Every level with one thread and with all.
+pub(super) struct Streams {
+    memory: Vec<f32>,
+    streams: Vec<Stream>,
+}
+
+impl Streams {
+    pub(super) fn new(host: &Host) -> Self {
+        let llc =
+            host.last_level_cache_bytes.unwrap_or(USUAL_LLC as u64) as usize;
+        // A hypervisor may show less cache than the machine has.
+        let memory = vec![1.0_f32; (llc * 16).clamp(512 << 20, 1 << 30) / 4];
+        let mut counts = vec![1, rayon::current_num_threads()];
+        counts.dedup();
+        let mut streams = Vec::new();
+        for threads in counts {
+            for (level, bytes) in [
+                (Level::L1, L1_BYTES * threads),
+                (Level::L2, L2_BYTES * threads),
+                (Level::Llc, llc / 4),
+                (Level::Dram, memory.len() * 4),
+            ] {
+                let seconds = Vec::new();
+                streams.push(Stream { level, threads, bytes, seconds });
+            }
+        }
+        Self { memory, streams }
+    }
+
+    /// Reads each for a while.
+    pub(super) fn round(&mut self, budget: Seconds) -> Result<()> {
+        for stream in &mut self.streams {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(stream.threads)
+                .build()
+                .context("threads for the stream")?;
+            let data = &self.memory[..stream.bytes / 4];
+            let seconds = pool.install(|| sample(data, budget));
+            stream.seconds.extend(seconds);
+        }
+        Ok(())
+    }
+
+    /// The medians.
+    pub(super) fn found(&self) -> Result<Vec<Bandwidth>> {
+        self.streams
+            .iter()
+            .map(|stream| {
+                let time = median_estimate(&stream.seconds, 0.95)?;
+                let rate = time.inverted(stream.bytes as f64);
+                Ok(Bandwidth {
+                    level: stream.level,
+                    threads: Some(stream.threads as u32),
+                    working_set_bytes: Some(stream.bytes as u64),
+                    rate: fact(&rate, BytesPerSecond),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Seconds of one pass over `data`, again and again; a sample spans as many
+/// passes as take about 2 ms.
+fn sample(data: &[f32], budget: Seconds) -> Vec<f64> {
     black_box(stream_sum_parallel(data));
-    // Enough passes that a sample takes about 2 ms.
     let start = Instant::now();
     black_box(stream_sum_parallel(data));
     let once = start.elapsed().as_secs_f64().max(1e-9);
     let passes = ((2e-3 / once) as usize).clamp(1, 100_000);
     let began = Instant::now();
     let mut seconds = Vec::new();
-    while began.elapsed().as_secs_f64() < budget.value() || seconds.len() < 9 {
+    while began.elapsed().as_secs_f64() < budget.value() || seconds.len() < 5 {
         let start = Instant::now();
         for _ in 0..passes {
             black_box(stream_sum_parallel(black_box(data)));
         }
         seconds.push(start.elapsed().as_secs_f64() / passes as f64);
     }
-    let time = median_estimate(&seconds, 0.95)?;
-    let rate = time.inverted(bytes);
-    Ok(fact(&rate, BytesPerSecond))
+    seconds
 }

@@ -185,6 +185,9 @@ fn measure(
         last_level_cache: last_level_cache(),
         ..Context::new(&args.device, plan.seed)
     };
+    if !to_measure.is_empty() {
+        registry::warm()?;
+    }
     let mut progress = Progress::new(to_measure.len() as u64);
     let mut failed = false;
     for planned in to_measure {
