@@ -10,10 +10,11 @@ use assay_sweep::{PlanEntry, PlanFile, expand, parse_plan_file, select};
 use crate::arguments::RunArgs;
 use crate::registry;
 
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
+    ("operators-full", include_str!("../plans/operators-full.toml")),
     ("slm-quick", include_str!("../plans/slm-quick.toml")),
     ("slm-default", include_str!("../plans/slm-default.toml")),
     ("slm-full", include_str!("../plans/slm-full.toml")),

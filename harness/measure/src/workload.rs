@@ -3,7 +3,7 @@
 //! A workload names its cases and prepares one of them; the session that it
 //! returns checks its own answer and runs one iteration at a time. Neither
 //! knows how it is sampled, stored or shown. The traits are frozen by the
-//! toy implementations in `tests/toys.rs`: a steady inference phase, a
+//! toy implementations in `tests/run_case/implementations.rs`: a steady inference phase, a
 //! train-to-accuracy run, a run on several ranks, a generate-then-train loop.
 
 use std::path::PathBuf;

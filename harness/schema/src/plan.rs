@@ -30,6 +30,10 @@ pub struct PlannedCase {
     pub budget_s: Seconds,
     /// Measure it on the device (else it is only predicted).
     pub measure: bool,
+    /// Axes that the plan fixes; the others took the defaults of the machine
+    /// that made it, and take another machine's own when predicted for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<String>,
     /// Why it is in the plan.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,

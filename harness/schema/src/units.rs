@@ -79,7 +79,8 @@ macro_rules! unit {
         }
         impl Sum for $name {
             fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-                Self(parts.map(|part| part.0).sum())
+                // Folded from +0: the sum of nothing is no negative zero.
+                Self(parts.fold(0.0, |sum, part| sum + part.0))
             }
         }
     };

@@ -133,6 +133,7 @@ pub(crate) fn header(cases: &[&Case]) -> RunHeader {
                     case: case.clone(),
                     budget_s: Seconds(1.0),
                     measure: true,
+                    given: Vec::new(),
                     why: String::new(),
                 })
                 .collect(),

@@ -52,6 +52,7 @@ pub fn expand(
                 case,
                 budget_s: entry.budget_s,
                 measure: entry.measure,
+                given: entry.axes.keys().cloned().collect(),
                 why: entry.why.clone(),
             });
         }

@@ -96,6 +96,7 @@ mod tests {
                         .with("batch", batch),
                     budget_s: Seconds(budget),
                     measure,
+                    given: Vec::new(),
                     why: String::new(),
                 }
             })

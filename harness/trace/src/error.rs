@@ -8,7 +8,7 @@ pub enum TraceError {
     Capture(String),
     /// An operator of the engine that has no counting rule here.
     #[error(
-        "operator `{0}` has no counting rule; add one to harness/trace/src/lower.rs"
+        "operator `{0}` has no counting rule; add one to harness/trace/src/rules.rs"
     )]
     Unknown(String),
     /// A custom operator without a declared cost.

@@ -43,7 +43,9 @@ use std::mem::MaybeUninit;
 
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::multiversion;
-use crate::product::{Matrix, Output, product, product_at, threads};
+use crate::product::{
+    Matrix, Output, packing_bytes, product, product_at, threads,
+};
 use crate::rows::{fill, written};
 use crate::share::{Parts, share, share_parts};
 use crate::thin::{THIN, dots};
@@ -368,7 +370,10 @@ pub(crate) fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         n: n as u64,
         k: k as u64,
     };
-    Some(CustomCost::plain(kind, op))
+    Some(CustomCost {
+        scratch_bytes: packing_bytes(m, n, k),
+        ..CustomCost::plain(kind, op)
+    })
 }
 
 /// Backward of the layer with `N - 2` biases. Each factor is kept only for the

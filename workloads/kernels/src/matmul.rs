@@ -28,7 +28,7 @@ use gemm::Parallelism;
 use assay_trace::{CustomCost, OperatorKind};
 
 use crate::door::{record, second_order, serves, tensor};
-use crate::product::{Matrix, product, threads};
+use crate::product::{Matrix, packing_bytes, product, threads};
 use crate::rows::fill;
 use crate::share::share_parts;
 use crate::thin::{combine, combine_tasks};
@@ -197,7 +197,7 @@ pub(crate) fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         _ => 0,
     };
     Some(CustomCost {
-        scratch_bytes: 4 * partial as u64,
+        scratch_bytes: 4 * partial as u64 + packing_bytes(m, n, k),
         ..CustomCost::plain(kind, op)
     })
 }

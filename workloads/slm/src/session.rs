@@ -187,12 +187,7 @@ impl Session for SlmSession {
                         what: "training loss".to_owned(),
                     });
                 }
-                watch.quality(
-                    "quality/loss",
-                    "nat",
-                    Better::Lower,
-                    f64::from(loss),
-                );
+                watch.quality("loss", "nat", Better::Lower, f64::from(loss));
             }
         }
         Ok(Progress::More)

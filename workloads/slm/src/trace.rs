@@ -2,7 +2,7 @@
 
 use assay_kit::{Optimizer, Parameters};
 use assay_trace::{Graph, Recorder, Role, capture};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::steps::{ADAMW, decode, prefill, seen, train};
 use crate::{Cache, Decoder, Phase, Request, SlmError};
@@ -21,12 +21,22 @@ pub fn trace(request: &Request) -> Result<Graph, SlmError> {
     })?)
 }
 
+/// Marks the rotary tables, which a model holds beside its weights.
+fn mark_tables(request: &Request, recorder: &Recorder, device: &Device) {
+    let elements = request.config.rotated() * request.longest();
+    if elements > 0 {
+        let tables = Tensor::<1>::zeros([elements], device);
+        recorder.role(&tables, Role::Input);
+    }
+}
+
 fn trace_inference(request: &Request, recorder: &Recorder) {
     let device = recorder.device();
     let config = &request.config;
     let mut shapes = Parameters::shapes(&device);
     let model = Decoder::new(&mut shapes, config, request.longest());
     recorder.weights(&model);
+    mark_tables(request, recorder, &device);
     let tokens = |count: usize| {
         let tokens = Tensor::<2, Int>::zeros([request.batch, count], &device);
         recorder.input(&tokens);
@@ -71,9 +81,9 @@ fn trace_inference(request: &Request, recorder: &Recorder) {
 fn trace_train(request: &Request, recorder: &Recorder) {
     let device = recorder.training_device();
     let mut shapes = Parameters::shapes(&device);
-    let model =
-        Decoder::new(&mut shapes, &request.config, request.longest());
+    let model = Decoder::new(&mut shapes, &request.config, request.longest());
     recorder.weights(&model);
+    mark_tables(request, recorder, &device);
     let mut optimizer = Optimizer::new(ADAMW);
     optimizer.prepare(&model);
     let tokens =

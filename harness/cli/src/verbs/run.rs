@@ -315,7 +315,9 @@ fn analyse(
     for planned in &plan.cases {
         for unit in on {
             let mut case = planned.case.clone();
-            if unit.profile.name != defaults::HOST && !planned_precision(args) {
+            if unit.profile.name != defaults::HOST
+                && !planned.given.iter().any(|axis| axis == "precision")
+            {
                 // Filled in with the profile's own default.
                 case.axes.remove("precision");
             }
@@ -340,9 +342,4 @@ fn analyse(
     let records = directory.records().context("records")?;
     directory.save_claims(&claims::judge(&records, &predictions)?)?;
     Ok(())
-}
-
-/// Whether the user fixed the number format for all machines.
-fn planned_precision(args: &RunArgs) -> bool {
-    args.words.iter().any(|word| word.starts_with("precision="))
 }
