@@ -53,6 +53,13 @@ impl Depth {
 /// Where a measured figure comes from.
 const SOURCE: &str = "assay probe";
 
+/// The time that stands for a figure: the first quartile of all rounds. Other
+/// guests of the machine only ever add time, in bursts that can outlast a
+/// round; a ceiling is what is reached between them.
+fn typical(seconds: &[f64]) -> Result<Estimate> {
+    Ok(assay_statistics::quantile_estimate(seconds, 0.25, 0.95)?)
+}
+
 /// An estimate as a measured fact in a unit.
 fn fact<U: Quantity>(estimate: &Estimate, unit: fn(f64) -> U) -> Fact<U> {
     let interval = Interval {

@@ -51,15 +51,38 @@ fn fuses(kind: &OperatorKind) -> bool {
     }
 }
 
+/// For each tensor that an operator makes, how often it is needed: by
+/// operators, through views too, and after the step.
+fn readers(graph: &Graph) -> Vec<u32> {
+    let mut readers = vec![0; graph.tensors.len()];
+    // The tensor that was last written into each storage: what a view of that
+    // storage shows.
+    let mut shown: HashMap<usize, usize> = HashMap::new();
+    let mut made = vec![false; graph.tensors.len()];
+    let mut read = |tensor: usize, made: &[bool], shown: &HashMap<_, _>| {
+        let storage = graph.tensors[tensor].storage;
+        let viewed = shown.get(&storage).filter(|_| !made[tensor]);
+        readers[*viewed.unwrap_or(&tensor)] += 1;
+    };
+    for op in &graph.operators {
+        for used in &op.inputs {
+            read(used.tensor, &made, &shown);
+        }
+        for used in &op.outputs {
+            made[used.tensor] = true;
+            shown.insert(graph.tensors[used.tensor].storage, used.tensor);
+        }
+    }
+    for &output in &graph.outputs {
+        read(output, &made, &shown);
+    }
+    readers
+}
+
 /// For each operator, the operator whose kernel runs it: itself, or the
 /// producer of an input that nobody else reads.
 fn groups(graph: &Graph, fuse: bool) -> Vec<usize> {
-    let mut readers = vec![0_u32; graph.tensors.len()];
-    for op in &graph.operators {
-        for used in &op.inputs {
-            readers[used.tensor] += 1;
-        }
-    }
+    let readers = readers(graph);
     let mut maker: HashMap<usize, usize> = HashMap::new();
     let mut group: Vec<usize> = Vec::with_capacity(graph.operators.len());
     for (i, op) in graph.operators.iter().enumerate() {
@@ -178,4 +201,135 @@ fn kernel(
         }
     }
     kernel
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_trace::capture;
+    use burn::tensor::Tensor;
+    use burn::tensor::activation::relu;
+
+    use super::*;
+
+    /// `layers` times `x + relu(x W)`.
+    fn layered(layers: usize) -> Graph {
+        traced(|x, weight| {
+            let mut x = x;
+            for _ in 0..layers {
+                x = x.clone() + relu(x.matmul(weight()));
+            }
+            vec![x]
+        })
+    }
+
+    /// The graph of a function of an input `[4, 8]` and weights `[8, 8]`.
+    fn traced(
+        run: impl Fn(Tensor<2>, &dyn Fn() -> Tensor<2>) -> Vec<Tensor<2>>,
+    ) -> Graph {
+        capture(
+            |_| None,
+            |recorder| {
+                let device = recorder.device();
+                let weight = || {
+                    let w = Tensor::<2>::zeros([8, 8], &device);
+                    recorder.role(&w, Role::Weight);
+                    w
+                };
+                let x = Tensor::<2>::zeros([4, 8], &device);
+                recorder.role(&x, Role::Input);
+                for output in run(x, &weight) {
+                    recorder.output(&output);
+                }
+            },
+        )
+        .unwrap()
+    }
+
+    fn launched(graph: &Graph, fuse: bool) -> Launches {
+        Launches::new(graph, Precision::F32, fuse)
+    }
+
+    fn count(launches: &Launches) -> u64 {
+        launches.kernels.iter().map(|kernel| kernel.count).sum()
+    }
+
+    fn bytes(launches: &Launches) -> f64 {
+        let each = |k: &Kernel| k.bytes() * k.count as f64;
+        launches.kernels.iter().map(each).sum()
+    }
+
+    #[test]
+    fn like_operators_are_one_kernel_however_many_layers() {
+        for fuse in [false, true] {
+            let (few, many) = (layered(3), layered(300));
+            let (few, many) = (launched(&few, fuse), launched(&many, fuse));
+            assert_eq!(few.kernels.len(), many.kernels.len(), "fuse {fuse}");
+            assert!(many.kernels.len() <= 6, "{}", many.kernels.len());
+            // What is launched grows with the model, what is priced does not.
+            assert_eq!(count(&many), 100 * count(&few));
+        }
+        assert_eq!(layered(300).operators.len(), 900);
+    }
+
+    #[test]
+    fn an_element_wise_operator_joins_the_maker_of_what_it_alone_reads() {
+        let graph = layered(1);
+        // Product, relu and sum in one kernel: it reads x twice (product and
+        // sum) and the weight, and writes x's successor.
+        let fused = launched(&graph, true);
+        assert_eq!(count(&fused), 1);
+        assert_eq!(fused.kernels[0].kind, graph.operators[0].kind);
+        assert_eq!(bytes(&fused), 4.0 * (32.0 + 64.0 + 32.0 + 32.0));
+        assert_eq!(count(&launched(&graph, false)), 3);
+    }
+
+    #[test]
+    fn what_two_operators_read_is_written_to_memory() {
+        let graph = traced(|x, weight| {
+            let y = x.matmul(weight());
+            vec![y.clone().exp(), y.log()]
+        });
+        assert_eq!(count(&launched(&graph, true)), 3);
+    }
+
+    #[test]
+    fn what_is_read_again_through_a_view_is_written_to_memory() {
+        let graph = traced(|x, weight| {
+            let y = x.matmul(weight());
+            let turned = y.clone().swap_dims(0, 1);
+            vec![y.exp(), weight().matmul(turned)]
+        });
+        let (plain, fused) = (launched(&graph, false), launched(&graph, true));
+        // The exponential cannot take the product's place: its transpose is
+        // still to be read.
+        assert_eq!(count(&fused), count(&plain));
+        assert_eq!(bytes(&fused), bytes(&plain));
+    }
+
+    #[test]
+    fn an_output_is_written_to_memory_though_it_is_read_once() {
+        let graph = traced(|x, weight| {
+            let y = x.matmul(weight());
+            vec![y.clone(), y.exp()]
+        });
+        let fused = launched(&graph, true);
+        // Reads x and the weight; writes the product and its exponential.
+        let least = 4.0 * (32.0 + 64.0 + 32.0 + 32.0);
+        assert!(bytes(&fused) >= least, "{}", bytes(&fused));
+    }
+
+    #[test]
+    fn the_operators_of_a_kernel_share_it_whole() {
+        let graph = layered(5);
+        for fuse in [false, true] {
+            let launches = launched(&graph, fuse);
+            let mut shares = vec![0.0; launches.kernels.len()];
+            for (kernel, share) in &launches.of_operator {
+                shares[*kernel] += share;
+            }
+            for (kernel, share) in launches.kernels.iter().zip(shares) {
+                assert!((share - kernel.count as f64).abs() < 1e-9);
+            }
+        }
+    }
 }

@@ -90,11 +90,15 @@ impl Target {
                 &entry.operator,
                 entry.kind.as_deref(),
                 |name| entry.dims.get(name).copied(),
-            )?;
+            );
+            // An operator that this build does not know says nothing.
+            let Some(kind) = kind.filter(|kind| place(kind).is_some()) else {
+                continue;
+            };
             let mut others = unit.clone();
             others.efficiency.remove(left_out);
             let table = Table::of(&others, self.precision);
-            if entry.precision != self.precision || place(&kind).is_none() {
+            if entry.precision != self.precision {
                 continue;
             }
             let roofline = self.roofline(&kind);
@@ -150,7 +154,11 @@ impl Target {
             .table
             .utilisation(&kernel.kind, |kind| self.roofline(kind))
             .unwrap_or(1.0);
-        let bound = compute.max(memory) / used;
+        // What streams from memory cannot beat the stream, whatever a probe
+        // saw of data that a larger cache had kept.
+        let streamed =
+            kernel.weight_bytes / self.machine.bandwidth_peak.value().max(1.0);
+        let bound = (compute.max(memory) / used).max(streamed);
         let overhead = launch / used;
         Ok(if overhead > bound {
             Times { overhead: overhead + bound, ..Times::default() }

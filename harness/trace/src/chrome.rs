@@ -9,6 +9,7 @@
 use assay_schema::{Bytes, Precision, Seconds};
 use serde_json::{Value, json};
 
+use crate::modules::ancestors;
 use crate::{Graph, memory};
 
 /// The trace-event document of a graph. `seconds`: one duration an operator,
@@ -29,23 +30,29 @@ pub fn chrome_trace(
                "args": {"name": "modules"}}),
     ];
     let mut now = 0.0; // microseconds
-    let mut open: Option<(usize, f64)> = None;
-    let close = |events: &mut Vec<Value>, open: Option<(usize, f64)>, end| {
-        if let Some((module, start)) = open {
-            let path = &graph.modules[module];
-            let name = if path.is_empty() { "model" } else { path.as_str() };
-            events.push(json!({"ph": "X", "name": name, "cat": "module",
+    // Modules that the current operator is in, outermost first, each with
+    // when it began.
+    let mut open: Vec<(&str, f64)> = Vec::new();
+    let close_to =
+        |depth: usize, open: &mut Vec<_>, events: &mut Vec<_>, end| {
+            for (path, start) in open.drain(depth..).rev() {
+                let name = if path == "" { "model" } else { path };
+                events.push(json!({"ph": "X", "name": name, "cat": "module",
                 "pid": 1, "tid": 2, "ts": start, "dur": end - start}));
-        }
-    };
+            }
+        };
     for (i, op) in graph.operators.iter().enumerate() {
         let duration =
             seconds.and_then(|all| all.get(i)).map_or(1.0, |s| s.value() * 1e6);
         let (read, written) = graph.traffic(op, precision);
-        if open.is_none_or(|(module, _)| module != op.module) {
-            close(&mut events, open, now);
-            open = Some((op.module, now));
-        }
+        let path = ancestors(&graph.modules[op.module]);
+        let shared = open
+            .iter()
+            .zip(&path)
+            .take_while(|((name, _), part)| name == *part)
+            .count();
+        close_to(shared, &mut open, &mut events, now);
+        open.extend(path[shared..].iter().map(|part| (*part, now)));
         events.push(json!({
             "ph": "X", "name": op.kind.name(), "cat": op.pass,
             "pid": 1, "tid": 1, "ts": now, "dur": duration,
@@ -62,7 +69,7 @@ pub fn chrome_trace(
             "ts": now, "args": {"bytes": bytes}}));
         now += duration;
     }
-    close(&mut events, open, now);
+    close_to(0, &mut open, &mut events, now);
     json!({
         "traceEvents": events,
         "displayTimeUnit": "ns",

@@ -53,7 +53,7 @@ pub fn by_module(
 }
 
 /// `a.0.b` gives ``, `a`, `a.0`, `a.0.b`.
-fn ancestors(path: &str) -> Vec<&str> {
+pub(crate) fn ancestors(path: &str) -> Vec<&str> {
     let mut all = vec![""];
     all.extend(path.match_indices('.').map(|(at, _)| &path[..at]));
     if !path.is_empty() {

@@ -142,24 +142,27 @@ pub(crate) fn rule(
     })
 }
 
-/// The operation's own name, without its tensors.
+/// The operation's own name, without its tensors: `NumericFloat.Sort` of
+/// `NumericFloat(F32, Sort(DimOpIr { .. }))`.
 fn short_name(operation: &OperationIr) -> String {
     let text = format!("{operation:?}");
-    let mut parts = text.split('(').filter(|part| !part.contains("F32"));
-    let outer = parts.next().unwrap_or_default().to_owned();
-    match parts.next() {
-        Some(inner) => format!("{outer}.{}", inner.trim_start_matches(", ")),
-        None => outer,
-    }
+    let mut parts = text.split('(');
+    let outer = parts.next().unwrap_or_default();
+    let inner = parts.next().unwrap_or_default();
+    let inner = inner.rsplit(", ").next().unwrap_or_default();
+    let inner = inner.split(' ').next().unwrap_or_default();
+    format!("{outer}.{inner}")
 }
 
 fn base(op: &Base) -> Option<Rule> {
     Some(match op {
         Base::Reshape(_) => Rule::Reshape,
         Base::SwapDims(x) => Rule::View {
+            // Neighbours of which one has a single place lie as before.
             keeps_order: x.dim1 == x.dim2
-                || x.input.shape[x.dim1] == 1
-                || x.input.shape[x.dim2] == 1 && x.dim1.abs_diff(x.dim2) == 1,
+                || x.dim1.abs_diff(x.dim2) == 1
+                    && (x.input.shape[x.dim1] == 1
+                        || x.input.shape[x.dim2] == 1),
         },
         Base::Permute(_) | Base::Expand(_) | Base::Flip(_) => {
             Rule::View { keeps_order: false }

@@ -125,6 +125,23 @@ fn activation<'de, D: serde::Deserializer<'de>>(
     word.parse().map_err(serde::de::Error::custom)
 }
 
+/// The line of a TOML text that sets the key which a message names first.
+fn key_line(text: &str, message: &str) -> Option<std::ops::Range<usize>> {
+    let key = message.split('`').nth(1)?;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let rest = line.trim_start().trim_start_matches('[');
+        let sets = rest
+            .strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start().starts_with(['=', ']', '.']));
+        if sets {
+            return Some(start..start + line.len());
+        }
+        start += line.len();
+    }
+    None
+}
+
 impl Config {
     /// Reads one of our model files.
     ///
@@ -136,9 +153,9 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| {
             TextError::new(file, text, error.span(), error.message())
         })?;
-        config
-            .check()
-            .map_err(|message| TextError::new(file, text, None, &message))?;
+        config.check().map_err(|message| {
+            TextError::new(file, text, key_line(text, &message), &message)
+        })?;
         Ok(config)
     }
 
@@ -179,14 +196,20 @@ impl Config {
         }
         if self.format_version != 1 {
             return Err(format!(
-                "format_version {} is not read by this build, expected 1",
+                "`format_version` {} is not read by this build, expected 1",
                 self.format_version
             ));
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!(
-                "`heads` {} is no multiple of `kv_heads` {}",
-                self.heads, self.kv_heads
+                "`kv_heads` {} does not divide `heads` {}",
+                self.kv_heads, self.heads
+            ));
+        }
+        if !(self.norm_epsilon >= 0.0 && self.norm_epsilon.is_finite()) {
+            return Err(format!(
+                "`norm_epsilon` is {}, expected a number of at least 0",
+                self.norm_epsilon
             ));
         }
         if let Positions::Rotary { fraction, theta } = self.positions {
@@ -194,10 +217,10 @@ impl Config {
             if !(0.0..=1.0).contains(&fraction)
                 || rotated.fract() != 0.0
                 || rotated as usize % 2 != 0
-                || theta <= 0.0
+                || !(theta > 0.0 && theta.is_finite())
             {
                 return Err(format!(
-                    "rotary positions with fraction {fraction} and theta \
+                    "`positions`: rotary with fraction {fraction} and theta \
                      {theta} do not fit heads of {}: an even whole number of \
                      dimensions must be rotated",
                     self.head_dim
@@ -238,6 +261,6 @@ mod tests {
             .unwrap()
             .replace("kv_heads = 2", "kv_heads = 3");
         let error = Config::from_toml(&text, "my.toml").unwrap_err();
-        assert!(error.to_string().contains("no multiple"), "{error}");
+        assert!(error.to_string().contains("does not divide"), "{error}");
     }
 }

@@ -101,6 +101,15 @@ pub(crate) fn config(text: &str, file: &str) -> Result<Config, SlmError> {
 }
 
 fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
+    // `rope_parameters` is where transformers 5 puts what 4 calls `rope_theta`.
+    for key in ["rope_scaling", "rope_parameters"] {
+        if keys.optional(key).is_some() {
+            return Err(keys.error(format!(
+                "`{key}` is set; this decoder has plain rotary positions, \
+                 with their base in `rope_theta`"
+            )));
+        }
+    }
     let heads = keys.integer("num_attention_heads")?;
     let width = keys.integer("hidden_size")?;
     Ok(Config {
@@ -137,12 +146,6 @@ fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
 }
 
 fn llama(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
-    if keys.optional("rope_scaling").is_some() {
-        return Err(keys.error(
-            "`rope_scaling` is set; this decoder has plain rotary positions"
-                .to_owned(),
-        ));
-    }
     let bias = if family == Family::Qwen2 {
         AttentionBias::Qkv
     } else if keys.flag_or("attention_bias", false) {

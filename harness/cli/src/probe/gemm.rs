@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result};
 use assay_hardware_profiles::Gemm;
 use assay_kernels::matmul;
 use assay_schema::{FlopsPerSecond, Precision, Seconds};
-use assay_statistics::median_estimate;
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
-use super::fact;
+use super::{fact, typical};
 
 /// Rows, columns and terms: large enough for the peak, small enough for many
 /// repetitions.
@@ -60,13 +59,13 @@ impl Gemms {
         Ok(())
     }
 
-    /// The medians.
+    /// The figures.
     pub(super) fn found(&self) -> Result<Vec<Gemm>> {
         let flops = 2.0 * (SIZE as f64).powi(3);
         self.products
             .iter()
             .map(|product| {
-                let time = median_estimate(&product.seconds, 0.95)?;
+                let time = typical(&product.seconds)?;
                 Ok(Gemm {
                     precision: product.precision,
                     threads: Some(product.threads as u32),

@@ -11,10 +11,9 @@ use assay_measure::{
 };
 use assay_operators::Operator;
 use assay_schema::{Case, Event, Outcome, Precision, Seconds};
-use assay_statistics::median_estimate;
 use assay_sweep::{expand, parse_plan_file};
 
-use super::fact;
+use super::{fact, typical};
 use crate::progress::Progress;
 use crate::registry;
 use crate::table::si;
@@ -67,10 +66,10 @@ impl Shapes {
         Ok(())
     }
 
-    /// The medians, into the unit's efficiency table.
+    /// The figures, into the unit's efficiency table.
     pub(super) fn fill(&self, unit: &mut Unit) -> Result<()> {
         for (case, seconds) in &self.cases {
-            let time = median_estimate(seconds, 0.95)?;
+            let time = typical(seconds)?;
             let operator = Operator::new(case)?;
             if let Operator::Elementwise { elements: 1, .. } = operator {
                 unit.launch_overhead = Some(fact(&time, Seconds));

@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result};
 use assay_hardware_profiles::{Bandwidth, Level};
 use assay_kernels::stream_sum_parallel;
 use assay_schema::{BytesPerSecond, Host, Seconds};
-use assay_statistics::median_estimate;
 
-use super::fact;
+use super::{fact, typical};
 
 /// Bytes for each thread that surely fit the first and second level.
 const L1_BYTES: usize = 16 << 10;
@@ -70,12 +69,12 @@ impl Streams {
         Ok(())
     }
 
-    /// The medians.
+    /// The figures.
     pub(super) fn found(&self) -> Result<Vec<Bandwidth>> {
         self.streams
             .iter()
             .map(|stream| {
-                let time = median_estimate(&stream.seconds, 0.95)?;
+                let time = typical(&stream.seconds)?;
                 let rate = time.inverted(stream.bytes as f64);
                 Ok(Bandwidth {
                     level: stream.level,

@@ -19,6 +19,7 @@ use assay_trace::summary;
 use crate::arguments::RunArgs;
 use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::predictions::{On, Predictor};
+use crate::probe::{Depth, probe};
 use crate::progress::Progress;
 use crate::table::si;
 use crate::{claims, defaults, host_profile, plans, registry, reporting};
@@ -41,10 +42,13 @@ pub(crate) fn run(args: &RunArgs) -> Verdict {
             args.device
         )));
     }
+    watch_for_ctrl_c();
+    if is_tour(args) {
+        probe_once()?;
+    }
     let directory = open(args)?;
     let plan = directory.header().plan.clone();
     let on = profiles(&plan)?;
-    watch_for_ctrl_c();
     let failed = measure(args, &plan, &directory)?;
     if INTERRUPTED.load(Ordering::Relaxed) {
         print(&format!(
@@ -58,6 +62,32 @@ pub(crate) fn run(args: &RunArgs) -> Verdict {
     reporting::write_run_report(&directory)?;
     print(&reporting::summary(&directory)?);
     Ok(if failed { Ending::Failed } else { Ending::Done })
+}
+
+/// Whether the tour is asked for.
+fn is_tour(args: &RunArgs) -> bool {
+    args.words.is_empty()
+        && args.resume.is_none()
+        && args.plan.as_deref().is_none_or(|plan| plan == "tour")
+}
+
+/// The tour sets predictions beside measurements, so a machine that was never
+/// probed is probed first, quickly.
+fn probe_once() -> Result<()> {
+    if host_profile::load()?.is_some() {
+        return Ok(());
+    }
+    let path = host_profile::path()?;
+    eprintln!(
+        "this machine has no profile yet: a quick probe first, about 40 s; \
+         `assay probe` looks longer"
+    );
+    let profile = probe(Depth::Quick, &INTERRUPTED)?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("{}", parent.display()))?;
+    }
+    Ok(profile.save(&path)?)
 }
 
 /// Cases that words name, without axes filled in; all of them for no words.
