@@ -156,8 +156,8 @@ impl Target {
             .unwrap_or(1.0);
         // What streams from memory cannot beat the stream, whatever a probe
         // saw of data that a larger cache had kept.
-        let streamed =
-            kernel.weight_bytes / self.machine.bandwidth_peak.value().max(1.0);
+        let streamed = (kernel.weight_bytes + kernel.cold_bytes)
+            / self.machine.bandwidth_peak.value().max(1.0);
         let bound = (compute.max(memory) / used).max(streamed);
         let overhead = launch / used;
         Ok(if overhead > bound {

@@ -308,7 +308,8 @@ fn probed(noise: f64) -> HardwareProfile {
         Fact::measured(FlopsPerSecond(1e11), "this test", None),
     );
     let mut entry = |operator: &str, dims: &[(&str, f64)], s: f64| {
-        let sign = if unit.efficiency.len() % 2 == 0 { 1.0 } else { -1.0 };
+        let sign =
+            if unit.efficiency.len().is_multiple_of(2) { 1.0 } else { -1.0 };
         unit.efficiency.push(Efficiency {
             operator: operator.to_owned(),
             kind: None,

@@ -42,6 +42,7 @@ fn header(cases: &[Case]) -> RunHeader {
                     case: case.clone(),
                     budget_s: Seconds(1.0),
                     measure: true,
+                    given: Vec::new(),
                     why: "\"quoted\"".to_owned(),
                 })
                 .collect(),

@@ -33,14 +33,16 @@ pub fn chrome_trace(
     // Modules that the current operator is in, outermost first, each with
     // when it began.
     let mut open: Vec<(&str, f64)> = Vec::new();
-    let close_to =
-        |depth: usize, open: &mut Vec<_>, events: &mut Vec<_>, end| {
-            for (path, start) in open.drain(depth..).rev() {
-                let name = if path == "" { "model" } else { path };
-                events.push(json!({"ph": "X", "name": name, "cat": "module",
+    let close_to = |depth: usize,
+                    open: &mut Vec<(&str, f64)>,
+                    events: &mut Vec<_>,
+                    end| {
+        for (path, start) in open.drain(depth..).rev() {
+            let name = if path.is_empty() { "model" } else { path };
+            events.push(json!({"ph": "X", "name": name, "cat": "module",
                 "pid": 1, "tid": 2, "ts": start, "dur": end - start}));
-            }
-        };
+        }
+    };
     for (i, op) in graph.operators.iter().enumerate() {
         let duration =
             seconds.and_then(|all| all.get(i)).map_or(1.0, |s| s.value() * 1e6);

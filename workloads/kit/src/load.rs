@@ -162,15 +162,22 @@ pub fn load<M: Module>(
         let Some(expected) = shapes.get(&binding.ours) else {
             return Err(file.missing(&binding.ours));
         };
-        let found = rows(file.floats(&binding.theirs)?, binding.slice);
-        if found.shape != *expected {
+        let whole = file.floats(&binding.theirs)?;
+        let mut in_file = expected.clone();
+        if let (Slice::PackedHeads { parts, .. }, Some(rows)) =
+            (binding.slice, in_file.first_mut())
+        {
+            *rows *= parts;
+        }
+        if whole.shape != in_file {
             return Err(KitError::Shape {
                 path: file.path().to_owned(),
                 name: binding.theirs.clone(),
-                found: found.shape,
-                expected: expected.clone(),
+                found: whole.shape,
+                expected: in_file,
             });
         }
+        let found = rows(whole, binding.slice);
         values.insert(binding.ours.clone(), found);
     }
     if let Some(unbound) = shapes.keys().find(|p| !values.contains_key(*p)) {

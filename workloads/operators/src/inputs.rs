@@ -249,6 +249,7 @@ fn copy(x: Tensor<1>) -> Tensor<1> {
         return Tensor::cat(vec![x], 0);
     }
     let half = count / 2;
-    let halves = vec![x.clone().slice([0..half]), x.slice([half..count])];
+    let halves =
+        vec![x.clone().narrow(0, 0, half), x.narrow(0, half, count - half)];
     Tensor::cat(halves, 0)
 }

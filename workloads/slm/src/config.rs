@@ -216,7 +216,7 @@ impl Config {
             let rotated = self.head_dim as f64 * fraction;
             if !(0.0..=1.0).contains(&fraction)
                 || rotated.fract() != 0.0
-                || rotated as usize % 2 != 0
+                || !(rotated as usize).is_multiple_of(2)
                 || !(theta > 0.0 && theta.is_finite())
             {
                 return Err(format!(

@@ -255,7 +255,7 @@ impl Decoder {
             match &self.positions {
                 Some(table) => {
                     let start = first + self.position_offset;
-                    let rows = table.val().slice([start..start + t]); // [T, D]
+                    let rows = table.val().narrow(0, start, t); // [T, D]
                     x + rows.unsqueeze()
                 }
                 None => x,

@@ -139,7 +139,7 @@ pub fn check(
     if has("output.generated") && inference {
         let (_, right) = golden.integers("output.generated")?;
         let model = load_weights(config, weights, &device, config.context)?;
-        let row = ids(&device).slice([0..1]);
+        let row = ids(&device).narrow(0, 0, 1);
         let found = generate(&model, config, row, right.len());
         let as_floats = |ids: &[i64]| -> Vec<f32> {
             ids.iter().map(|&id| id as f32).collect()
