@@ -541,6 +541,7 @@ pub(crate) fn tour(host: &str) -> RunData {
             case: case.parse().unwrap(),
             budget_s: Seconds(3.0),
             measure: true,
+            given: Vec::new(),
             why: String::new(),
         })
         .collect();
