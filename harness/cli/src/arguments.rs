@@ -7,7 +7,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Measures machine-learning workloads here, predicts them on hardware that
 /// is not at hand, and reports both.
 #[derive(Debug, Parser)]
-#[command(name = "assay", version, arg_required_else_help = true)]
+#[command(
+    name = "assay",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 a failed case, verification or check; \
+                  2 wrong input; 3 this machine cannot do it; 101 a bug"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -89,7 +95,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) tolerance: f64,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
     /// Workloads, cases or globs; axes as axis=value. None: the tour.
     pub(crate) words: Vec<String>,
@@ -102,7 +108,7 @@ pub(crate) struct RunArgs {
     /// The paper's size.
     #[arg(long)]
     pub(crate) full: bool,
-    /// Hardware profiles to predict for, comma separated; `host` too.
+    /// Hardware profiles to predict for, comma separated; `host`, `all` too.
     #[arg(long, value_name = "PROFILE,...", value_delimiter = ',')]
     pub(crate) on: Vec<String>,
     /// Device to measure on.
@@ -129,8 +135,15 @@ pub(crate) struct RunArgs {
     /// The run directory [default: runs/<time>].
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) out: Option<PathBuf>,
-    /// Finish a run that was cut short.
-    #[arg(long, value_name = "DIR")]
+    /// Finish a run that was cut short, as it was asked for.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "words", "plan", "quick", "full", "on", "model", "data",
+            "weights", "budget", "seed",
+        ]
+    )]
     pub(crate) resume: Option<PathBuf>,
 }
 
@@ -155,9 +168,8 @@ pub(crate) struct TraceArgs {
     pub(crate) format: TraceFormat,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PredictFormat {
-    #[default]
     Text,
     Json,
     Csv,
@@ -170,7 +182,8 @@ pub(crate) struct PredictArgs {
     pub(crate) case: Option<String>,
     /// Axes as axis=value.
     pub(crate) axes: Vec<String>,
-    /// Profiles, comma separated, a unit after a colon: snapdragon-8-gen-3:npu.
+    /// Profiles, comma separated, a unit after a colon: snapdragon-8-gen-3:npu;
+    /// `host` is this machine, `all` every shipped one.
     #[arg(
         long,
         value_name = "PROFILE[:UNIT],...",
@@ -190,8 +203,9 @@ pub(crate) struct PredictArgs {
     /// An overlay on the constants, or `none`.
     #[arg(long, value_name = "FILE|none")]
     pub(crate) calibration: Option<String>,
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: PredictFormat,
+    /// [default: text; csv with --from]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<PredictFormat>,
 }
 
 #[derive(Debug, Args)]

@@ -37,11 +37,30 @@ pub(crate) fn machine(error: impl Into<anyhow::Error>) -> Fault {
     Fault::Machine(error.into())
 }
 
-/// Errors are the user's input unless marked: a name, a file, a value.
+/// Errors are the user's input unless marked: a name, a file, a value. A full
+/// disk is the machine's.
 impl<E: Into<anyhow::Error>> From<E> for Fault {
     fn from(error: E) -> Self {
-        Self::Input(error.into())
+        let error = error.into();
+        if is_disk_full(&error) {
+            Self::Machine(error)
+        } else {
+            Self::Input(error)
+        }
     }
+}
+
+fn is_disk_full(error: &anyhow::Error) -> bool {
+    use std::io::{Error, ErrorKind};
+    error.chain().any(|cause| {
+        let store = cause.downcast_ref::<assay_store::StoreError>();
+        let io = cause.downcast_ref::<Error>().map(Error::kind);
+        store.is_some_and(assay_store::StoreError::is_disk_full)
+            || matches!(
+                io,
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            )
+    })
 }
 
 /// Prints the error, if any, and gives the code.

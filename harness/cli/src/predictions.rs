@@ -25,6 +25,18 @@ impl On {
         Ok(Self { profile, unit })
     }
 
+    /// Reads a list; `all` is every shipped profile.
+    pub(crate) fn read_all(names: &[String]) -> Result<Vec<Self>> {
+        let mut on = Vec::new();
+        for name in names {
+            match name.trim() {
+                "all" => on.extend(Self::all()?),
+                name => on.push(Self::read(name)?),
+            }
+        }
+        Ok(on)
+    }
+
     /// Every shipped profile, at its default unit.
     pub(crate) fn all() -> Result<Vec<Self>> {
         assay_hardware_profiles::names()

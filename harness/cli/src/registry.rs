@@ -45,6 +45,14 @@ pub(crate) fn catalogue_for(case: &Case, model: Option<&Path>) -> Catalogue {
     catalogue
 }
 
+/// Whether a model file can be read, before anything starts.
+pub(crate) fn check_model(model: Option<&Path>) -> Result<()> {
+    if let Some(path) = model {
+        assay_slm::Config::from_file(path)?;
+    }
+    Ok(())
+}
+
 /// A case and axes as typed: the words of one case.
 pub(crate) fn read_case(path: &str, axes: &[String]) -> Result<Case> {
     let mut text = path.to_owned();

@@ -65,12 +65,15 @@ pub(crate) fn summary(directory: &RunDirectory) -> Result<String> {
     };
     let predictions = directory.predictions()?.len();
     let report = directory.path().join("report").join("index.html");
+    let counted = |n: usize, one: &str| {
+        format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+    };
     Ok(format!(
-        "{} cases measured, {} failed, {} skipped; {predictions} \
-         predictions\nrun     {}\nreport  {}\n",
-        count(|o| matches!(o, Outcome::Finished(_))),
+        "{} measured, {} failed, {} skipped; {}\nrun     {}\nreport  {}\n",
+        counted(count(|o| matches!(o, Outcome::Finished(_))), "case"),
         count(|o| matches!(o, Outcome::Failed(_))),
         count(|o| matches!(o, Outcome::Skipped(_))),
+        counted(predictions, "prediction"),
         directory.path().display(),
         report.display()
     ))

@@ -142,6 +142,10 @@ pub const NAMES: [&str; 13] = [
     "send_recv",
 ];
 
+/// The largest product of a case's axes: 2^60, so that bytes still count in
+/// 64 bits.
+const LARGEST: f64 = (1_u64 << 60) as f64;
+
 struct Axes<'a>(&'a Case);
 
 impl Axes<'_> {
@@ -165,6 +169,21 @@ impl Axes<'_> {
             })
     }
 
+    /// Whether sizes, counts of elements and FLOPs stay whole numbers: the
+    /// product of all axes bounds each of them.
+    fn countable(&self) -> Result<(), OperatorError> {
+        let numbers = self.0.axes.iter().filter_map(|(axis, text)| {
+            Some((axis, text.parse::<f64>().ok().filter(|&n| n > 1.0)?))
+        });
+        let product: f64 = numbers.clone().map(|(_, n)| n).product();
+        if product <= LARGEST {
+            return Ok(());
+        }
+        let largest = numbers.max_by(|a, b| a.1.total_cmp(&b.1));
+        let axis = largest.map_or("", |(axis, _)| axis);
+        Err(self.error(axis, "a smaller one: the axes' product is over 2^60"))
+    }
+
     fn size(&self, axis: &str) -> Result<usize, OperatorError> {
         self.from(axis, 1)
     }
@@ -179,6 +198,7 @@ impl Operator {
     /// with the others.
     pub fn new(case: &Case) -> Result<Self, OperatorError> {
         let axes = Axes(case);
+        axes.countable()?;
         Ok(match case.model.as_str() {
             "matmul" => Self::Matmul {
                 batch: axes.size("batch")?,

@@ -214,11 +214,11 @@ impl Config {
         }
         if let Positions::Rotary { fraction, theta } = self.positions {
             let rotated = self.head_dim as f64 * fraction;
-            if !(0.0..=1.0).contains(&fraction)
-                || rotated.fract() != 0.0
-                || !(rotated as usize).is_multiple_of(2)
-                || !(theta > 0.0 && theta.is_finite())
-            {
+            let whole = rotated.fract() == 0.0;
+            let even = (rotated as usize).is_multiple_of(2);
+            let share = (0.0..=1.0).contains(&fraction);
+            let base = theta > 0.0 && theta.is_finite();
+            if !(share && whole && even && base) {
                 return Err(format!(
                     "`positions`: rotary with fraction {fraction} and theta \
                      {theta} do not fit heads of {}: an even whole number of \

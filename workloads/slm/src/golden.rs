@@ -72,6 +72,10 @@ pub fn of_family(
     ))
 }
 
+/// How a golden file names a weight's gradient, and the weight after a step.
+const GRADIENT: &str = "output.grad.";
+const UPDATED: &str = "output.updated.";
+
 /// A model with the weights of a file in published names, for rows of at most
 /// `longest` tokens.
 ///
@@ -115,8 +119,6 @@ pub fn check(
             device,
         )
     };
-    let label =
-        |what: &str| format!("golden {} {what}", golden.path().display());
     let inference = phase != Some(Phase::TrainStep);
     let mut parts = Vec::new();
     if has("output.logits") && inference {
@@ -124,13 +126,13 @@ pub fn check(
         let model = load_weights(config, weights, &device, config.context)?;
         let logits = model.logits(model.hidden(ids(&device), 0, None));
         parts.push(compare(
-            label("logits"),
+            "logits",
             &floats(logits),
             &right.values,
             tolerance,
         ));
         parts.push(compare(
-            label("logits, token by token through the cache"),
+            "logits token by token through the cache",
             &cached_logits(&model, config, ids(&device)),
             &right.values,
             tolerance,
@@ -146,7 +148,7 @@ pub fn check(
         };
         // Ids are right or wrong: any difference is past every tolerance.
         let mut part = compare(
-            label("generated"),
+            "generated",
             &as_floats(&found),
             &as_floats(&right),
             tolerance,
@@ -167,16 +169,39 @@ pub fn check(
             tolerance,
         )?);
     }
-    merge(parts).ok_or_else(|| {
-        assay_kit::KitError::Missing {
-            path: golden.path().to_owned(),
-            names: vec![
-                "output.logits, output.generated or output.loss".to_owned(),
-            ],
-            nearest: names.into_iter().find(|n| n.starts_with("output.")),
+    let against = what_was_compared(golden, &parts);
+    merge(parts).map(|worst| Verification { against, ..worst }).ok_or_else(
+        || {
+            assay_kit::KitError::Missing {
+                path: golden.path().to_owned(),
+                names: vec![
+                    "output.logits, output.generated or output.loss".to_owned(),
+                ],
+                nearest: names.into_iter().find(|n| n.starts_with("output.")),
+            }
+            .into()
+        },
+    )
+}
+
+/// `golden FILE: logits, loss, 4 gradients, 4 updated weights`.
+fn what_was_compared(golden: &Checkpoint, parts: &[Verification]) -> String {
+    let count = |prefix: &str| {
+        parts.iter().filter(|p| p.against.starts_with(prefix)).count()
+    };
+    let mut names: Vec<String> = parts
+        .iter()
+        .map(|p| p.against.clone())
+        .filter(|name| !name.starts_with("output."))
+        .collect();
+    for (prefix, word) in
+        [(GRADIENT, "gradients"), (UPDATED, "updated weights")]
+    {
+        if count(prefix) > 0 {
+            names.push(format!("{} {word}", count(prefix)));
         }
-        .into()
-    })
+    }
+    format!("golden {}: {}", golden.path().display(), names.join(", "))
 }
 
 fn cached_logits(
@@ -221,12 +246,10 @@ fn check_training(
     tokens: Tensor<2, Int>,
     tolerance: f64,
 ) -> Result<Vec<Verification>, SlmError> {
-    let label =
-        |what: &str| format!("golden {} {what}", golden.path().display());
     let right = golden.floats("output.loss")?;
     let loss = model.loss(tokens.clone());
     let mut parts = vec![compare(
-        label("loss"),
+        "loss",
         &floats(assay_trace::inner(loss.clone())),
         &right.values,
         tolerance,
@@ -236,12 +259,12 @@ fn check_training(
     let (_, updated) = train(model, &mut optimizer, tokens);
     let updated = parameter_values(&updated);
     for name in golden.names()? {
-        let Some(weight) = name.strip_prefix("output.grad.") else { continue };
+        let Some(weight) = name.strip_prefix(GRADIENT) else { continue };
         let right = golden.floats(&name)?;
         parts.push(compare_bound(
             config, weight, &gradients, &right, None, &name, tolerance,
         )?);
-        let after = format!("output.updated.{weight}");
+        let after = format!("{UPDATED}{weight}");
         if let Ok(right_after) = golden.floats(&after) {
             parts.push(compare_bound(
                 config,

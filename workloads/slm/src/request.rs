@@ -33,6 +33,9 @@ impl Phase {
     }
 }
 
+/// Rows of a batch: beyond it bytes no longer count in 64 bits.
+const LARGEST_BATCH: usize = 1 << 24;
+
 /// A case with its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -95,6 +98,13 @@ impl Request {
             phase,
             precision,
         };
+        if request.batch > LARGEST_BATCH {
+            return Err(SlmError::Axis {
+                axis: "batch",
+                found: request.batch.to_string(),
+                expected: format!("at most {LARGEST_BATCH}"),
+            });
+        }
         let longest = request.longest();
         if longest > request.config.context {
             return Err(SlmError::Axis {
@@ -125,8 +135,8 @@ impl Request {
     pub fn longest(&self) -> usize {
         match self.phase {
             Phase::Prefill | Phase::TrainStep => self.prompt,
-            Phase::Decode => self.context + 1,
-            Phase::Generate => self.prompt + self.tokens,
+            Phase::Decode => self.context.saturating_add(1),
+            Phase::Generate => self.prompt.saturating_add(self.tokens),
         }
     }
 }

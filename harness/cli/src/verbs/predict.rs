@@ -24,18 +24,23 @@ pub(crate) fn run(args: &PredictArgs) -> Verdict {
     let runtime: Option<Runtime> =
         args.runtime.as_deref().map(str::parse).transpose()?;
     let mut predictor = Predictor::with_model(args.model.clone());
+    registry::check_model(args.model.as_deref())?;
     if let Some(table) = &args.from {
+        if !matches!(args.format, None | Some(PredictFormat::Csv)) {
+            return Err(
+                anyhow!("--from writes csv only: give --format csv").into()
+            );
+        }
         print(&from_table(table, runtime, &mut predictor)?);
         return Ok(Ending::Done);
     }
     let path = args.case.as_deref().unwrap_or_default();
     let case = registry::read_case(path, &args.axes)?;
-    let predictions = args
-        .on
+    let predictions = On::read_all(&args.on)?
         .iter()
-        .map(|on| predictor.predict(&case, &On::read(on)?, runtime))
+        .map(|on| predictor.predict(&case, on, runtime))
         .collect::<Result<Vec<_>>>()?;
-    print(&match args.format {
+    print(&match args.format.unwrap_or(PredictFormat::Text) {
         PredictFormat::Text => text(&predictions),
         PredictFormat::Json => {
             serde_json::to_string_pretty(&predictions)? + "\n"
@@ -82,14 +87,21 @@ fn text(predictions: &[Prediction]) -> String {
         ]);
     }
     let case = predictions.first().map_or(String::new(), |p| {
-        let axes: Vec<String> =
-            p.axes.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        // The precision is a column: it may differ by profile.
+        let axes: String = p
+            .axes
+            .iter()
+            .filter(|(axis, _)| *axis != "precision")
+            .map(|(axis, value)| format!(" {axis}={value}"))
+            .collect();
+        let parameters = match p.parameters {
+            0 => String::new(),
+            n => format!(", {n} parameters"),
+        };
         format!(
-            "{} {}: {}, {} parameters, predicted\n\n",
+            "{}{axes}: {}{parameters}, predicted\n\n",
             p.case,
-            axes.join(" "),
             si(p.flops.value(), "FLOP"),
-            p.parameters
         )
     });
     case + &aligned(&rows)

@@ -16,7 +16,7 @@ use assay_store::RunDirectory;
 use assay_sweep::{remaining, select};
 use assay_trace::summary;
 
-use crate::arguments::RunArgs;
+use crate::arguments::{Cli, RunArgs, Verb};
 use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::predictions::{On, Predictor};
 use crate::probe::{Depth, probe};
@@ -42,11 +42,11 @@ pub(crate) fn run(args: &RunArgs) -> Verdict {
             args.device
         )));
     }
+    registry::check_model(args.model.as_deref())?;
     watch_for_ctrl_c();
-    if is_tour(args) {
-        probe_once()?;
-    }
     let directory = open(args)?;
+    let args = &as_first_asked(args, &directory);
+    registry::check_model(args.model.as_deref())?;
     let plan = directory.header().plan.clone();
     let on = profiles(&plan)?;
     let failed = measure(args, &plan, &directory)?;
@@ -98,7 +98,12 @@ pub(crate) fn cases(
     let (axes, mut patterns): (Vec<String>, Vec<String>) =
         words.iter().cloned().partition(|word| word.contains('='));
     if patterns.is_empty() {
-        patterns.push("*".to_owned());
+        patterns.push(match model {
+            Some(path) => {
+                format!("slm/{}", assay_slm::Config::from_file(path)?.name)
+            }
+            None => "*".to_owned(),
+        });
     }
     let catalogue = match patterns[0].parse() {
         Ok(case) => registry::catalogue_for(&case, model),
@@ -117,6 +122,15 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
     }
     let started = now();
     let plan = plans::plan(args)?;
+    // What is wrong is said before the probe, and leaves no directory behind.
+    let is_elsewhere = |name: &&String| !name.starts_with(defaults::HOST);
+    let elsewhere: Vec<String> =
+        plan.predict_on.iter().filter(is_elsewhere).cloned().collect();
+    On::read_all(&elsewhere)?;
+    if is_tour(args) {
+        probe_once()?;
+    }
+    profiles(&plan)?;
     let (commit, dirty) = sources();
     let header = RunHeader {
         format_version: FORMAT_VERSION,
@@ -139,9 +153,18 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
         Some(path) => path.clone(),
         None => PathBuf::from(format!("runs/{}", started.0)),
     };
-    RunDirectory::create(&path, &header).map_err(|error| {
-        if error.is_disk_full() { machine(error) } else { error.into() }
-    })
+    Ok(RunDirectory::create(&path, &header)?)
+}
+
+/// A resumed run goes on with the model, weights and data of its first
+/// command, which its header keeps.
+fn as_first_asked(args: &RunArgs, directory: &RunDirectory) -> RunArgs {
+    use clap::Parser as _;
+    let first = Cli::try_parse_from(&directory.header().command);
+    match first.map(|cli| cli.verb) {
+        Ok(Verb::Run(first)) if args.resume.is_some() => first,
+        _ => args.clone(),
+    }
 }
 
 /// Milliseconds since 1970.
@@ -182,13 +205,7 @@ fn watch_for_ctrl_c() {
 /// The units to predict for: those of the plan, and this machine when it was
 /// probed.
 fn profiles(plan: &Plan) -> Result<Vec<On>> {
-    let mut on = Vec::new();
-    for name in &plan.predict_on {
-        match name.as_str() {
-            "all" => on.extend(On::all()?),
-            name => on.push(On::read(name)?),
-        }
-    }
+    let mut on = On::read_all(&plan.predict_on)?;
     let named = |on: &On| on.profile.name == defaults::HOST;
     if !on.iter().any(named) && host_profile::load()?.is_some() {
         on.push(On::read(defaults::HOST)?);
@@ -260,9 +277,6 @@ fn measure(
         let outcome =
             run_case(job, &settings, instruments, &mut |event: Event| {
                 writer.append(&event)
-            })
-            .map_err(|error| {
-                if error.is_disk_full() { machine(error) } else { error.into() }
             })?;
         failed |= matches!(outcome, Outcome::Failed(_));
         progress.end(&line(case, &outcome, directory));

@@ -13,6 +13,7 @@ use crate::registry;
 use crate::table::{aligned, si};
 
 pub(crate) fn run(args: &TraceArgs) -> Verdict {
+    registry::check_model(args.model.as_deref())?;
     let typed = registry::read_case(&args.case, &args.axes)?;
     let case =
         registry::complete(&typed, args.model.as_deref(), Precision::F32)?;
@@ -111,8 +112,11 @@ fn text(case: &Case, graph: &Graph, precision: Precision) -> String {
     }
     text.push('\n');
     text.push_str(&by_kind(graph, precision));
-    text.push('\n');
-    text.push_str(&top_modules(graph, precision));
+    let modules = top_modules(graph, precision);
+    if !modules.is_empty() {
+        text.push('\n');
+        text.push_str(&modules);
+    }
     text
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Verdict {
     if let (Some(weights), Some(golden)) = (&args.weights, &args.golden) {
         return with_files(args, weights, golden);
     }
+    registry::check_model(args.model.as_deref())?;
     let context = Context {
         model: args.model.clone(),
         last_level_cache: assay_measure::last_level_cache(),
@@ -38,7 +39,10 @@ pub(crate) fn run(args: &VerifyArgs) -> Verdict {
             Err(error) => {
                 failed |= !error.skipped;
                 let word = if error.skipped { "skipped" } else { "failed" };
-                vec![case.to_string(), word.to_owned(), error.error]
+                let mut row = vec![case.to_string(), word.to_owned()];
+                row.resize(5, String::new());
+                row.push(error.error);
+                row
             }
         };
         rows.push(row);

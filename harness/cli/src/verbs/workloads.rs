@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use assay_schema::AxisValues;
+
 use crate::arguments::{TextOrJson, WorkloadsArgs};
 use crate::exit::{Ending, Verdict, print};
 use crate::registry;
@@ -35,6 +37,9 @@ pub(crate) fn run(args: &WorkloadsArgs) -> Verdict {
                 "    {:<14} {} ({}){only}",
                 axis.name, axis.doc, axis.default
             )?;
+            if let AxisValues::Word { words } = &axis.values {
+                writeln!(text, "{:19}one of {}", "", words.join(" "))?;
+            }
         }
         writeln!(text)?;
     }

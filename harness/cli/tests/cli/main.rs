@@ -1,0 +1,28 @@
+//! The `assay` command as a user meets it: the contract's verbs, files and
+//! exit codes, and what it says of bad input and faults.
+//!
+//! Each test runs the built binary in a folder of its own, on a machine
+//! without a host profile unless the test makes one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod bench_list;
+mod disk_full;
+mod faults;
+mod json_schema;
+mod place;
+mod predict;
+mod profiles;
+mod report;
+mod run;
+mod schemas;
+mod table;
+mod trace;
+mod verify;
+mod workloads;
