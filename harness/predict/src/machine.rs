@@ -143,12 +143,12 @@ impl Machine {
     }
 
     /// Seconds of traffic: weights, inputs and caches come from memory; what
-    /// the step itself makes stays in the last-level cache when it takes no more than a quarter of it
-    /// and the cache's bandwidth is known.
+    /// the step itself makes stays in the last-level cache when it fits two
+    /// thirds of it and the cache's bandwidth is known.
     pub(crate) fn memory_seconds(&self, kernel: &Kernel) -> f64 {
         let memory = self.bandwidth.value();
         let made = match self.cache_bandwidth {
-            Some(cache) if kernel.largest_made * 4.0 < self.cache_bytes => {
+            Some(cache) if kernel.largest_made * 1.5 < self.cache_bytes => {
                 cache.value().max(memory)
             }
             _ => memory,

@@ -4,9 +4,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use assay_hardware_profiles::{Bandwidth, Level};
-use assay_kernels::stream_sum_parallel;
+use assay_kernels::{stream_sum, stream_sum_parallel};
 use assay_schema::{BytesPerSecond, Host, Seconds};
 
 use super::{fact, typical};
@@ -56,17 +56,16 @@ impl Streams {
     }
 
     /// Reads each for a while.
-    pub(super) fn round(&mut self, budget: Seconds) -> Result<()> {
+    pub(super) fn round(&mut self, budget: Seconds) {
         for stream in &mut self.streams {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(stream.threads)
-                .build()
-                .context("threads for the stream")?;
             let data = &self.memory[..stream.bytes / 4];
-            let seconds = pool.install(|| sample(data, budget));
-            stream.seconds.extend(seconds);
+            let read = if stream.threads == 1 {
+                stream_sum
+            } else {
+                stream_sum_parallel
+            };
+            stream.seconds.extend(sample(data, budget, read));
         }
-        Ok(())
     }
 
     /// The figures.
@@ -89,10 +88,10 @@ impl Streams {
 
 /// Seconds of one pass over `data`, again and again; a sample spans as many
 /// passes as take about 2 ms.
-fn sample(data: &[f32], budget: Seconds) -> Vec<f64> {
-    black_box(stream_sum_parallel(data));
+fn sample(data: &[f32], budget: Seconds, read: fn(&[f32]) -> f32) -> Vec<f64> {
+    black_box(read(data));
     let start = Instant::now();
-    black_box(stream_sum_parallel(data));
+    black_box(read(data));
     let once = start.elapsed().as_secs_f64().max(1e-9);
     let passes = ((2e-3 / once) as usize).clamp(1, 100_000);
     let began = Instant::now();
@@ -100,7 +99,7 @@ fn sample(data: &[f32], budget: Seconds) -> Vec<f64> {
     while began.elapsed().as_secs_f64() < budget.value() || seconds.len() < 5 {
         let start = Instant::now();
         for _ in 0..passes {
-            black_box(stream_sum_parallel(black_box(data)));
+            black_box(read(black_box(data)));
         }
         seconds.push(start.elapsed().as_secs_f64() / passes as f64);
     }
