@@ -51,7 +51,7 @@ pub(crate) fn resolve(text: &str) -> Result<(HardwareProfile, UnitName)> {
     let profile = load()?.ok_or_else(|| {
         anyhow!(
             "this machine has no profile yet: run `assay probe` first \
-             (it takes about 2 minutes)"
+             (it takes about 3 minutes)"
         )
     })?;
     let (unit, _) = profile.unit(unit)?;

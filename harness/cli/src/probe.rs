@@ -26,7 +26,7 @@ use crate::progress::Progress;
 pub(crate) enum Depth {
     /// About 40 seconds.
     Quick,
-    /// About 2 minutes.
+    /// About 3 minutes.
     Thorough,
 }
 

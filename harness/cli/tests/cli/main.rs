@@ -10,6 +10,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::float_cmp,
+    reason = "sums of the same numbers in the same order are exact"
+)]
 
 mod bad_input;
 mod bench_list;
