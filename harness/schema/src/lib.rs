@@ -21,9 +21,11 @@
 mod case;
 mod catalogue;
 mod claim;
+mod comparison;
 mod estimate;
 mod event;
 mod host;
+mod lockstep;
 mod metric;
 mod names;
 mod number;
@@ -45,9 +47,16 @@ pub use catalogue::{
 pub use claim::{
     Claim, ClaimData, ClaimFile, ClaimFinding, Direction, Evidence, Ruling,
 };
+pub use comparison::{
+    Change, Comparison, ComparisonRow, ComparisonSuite, DetectableChange, Mode,
+    ModesChange, PercentileChange, Verdict,
+};
 pub use estimate::Estimate;
 pub use event::{Event, Moment, SampleBatch, StopReason, Warning};
 pub use host::Host;
+pub use lockstep::{
+    LOCKSTEP_VERSION, LockstepMetric, LockstepReply, LockstepRequest,
+};
 pub use metric::{Better, Metric, Reading};
 pub use names::nearest;
 pub use plan::{Depth, Plan, PlannedCase};
