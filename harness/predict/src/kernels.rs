@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use assay_schema::Precision;
-use assay_trace::{Elementwise, Graph, Operator, OperatorKind, Role, Use};
+use assay_trace::{Elementwise, Graph, Operator, OperatorKind, Role};
 
 /// Kernels that are alike, and how many there are.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +20,10 @@ pub(crate) struct Kernel {
     /// Bytes of weights read.
     pub(crate) weight_bytes: f64,
     /// Bytes of other tensors that come from before the step: inputs, cached
-    /// keys and values, optimizer state.
+    /// keys and values, optimizer state (read and written back).
     pub(crate) cold_bytes: f64,
-    /// Bytes of tensors made in the step, read and written.
+    /// Bytes of tensors made in the step, read and written, in a place of
+    /// their own or in an input's.
     pub(crate) made_bytes: f64,
     /// Size of the largest of those, for the cache test.
     pub(crate) largest_made: f64,
@@ -181,8 +182,9 @@ fn kernel(
         if member != leader {
             kernel.fused_flops += part.kind.flops();
         }
-        let uses: Vec<&Use> = part.inputs.iter().chain(&part.outputs).collect();
-        for used in uses {
+        let read = part.inputs.iter().map(|used| (used, false));
+        let written = part.outputs.iter().map(|used| (used, true));
+        for (used, is_written) in read.chain(written) {
             if inside.contains(&used.tensor) {
                 continue;
             }
@@ -190,10 +192,16 @@ fn kernel(
             let root = graph.tensors[used.tensor].storage;
             match graph.tensors[root].role {
                 Role::Weight => kernel.weight_bytes += bytes,
-                Role::Input | Role::KvCache | Role::OptimizerState => {
+                Role::OptimizerState => kernel.cold_bytes += bytes,
+                Role::Input | Role::KvCache if !is_written => {
                     kernel.cold_bytes += bytes;
                 }
-                Role::Activation | Role::Gradient => {
+                // An output that takes its input's place was just read: it is
+                // no second trip to memory.
+                Role::Input
+                | Role::KvCache
+                | Role::Activation
+                | Role::Gradient => {
                     kernel.made_bytes += bytes;
                     kernel.largest_made = kernel.largest_made.max(bytes);
                 }
@@ -281,6 +289,13 @@ mod tests {
         assert_eq!(fused.kernels[0].kind, graph.operators[0].kind);
         assert_eq!(bytes(&fused), 4.0 * (32.0 + 64.0 + 32.0 + 32.0));
         assert_eq!(count(&launched(&graph, false)), 3);
+    }
+
+    #[test]
+    fn an_output_in_its_inputs_place_comes_from_memory_once() {
+        let in_place = traced(|x, _| vec![x.exp()]);
+        let kernel = &launched(&in_place, false).kernels[0];
+        assert_eq!((kernel.cold_bytes, kernel.made_bytes), (128.0, 128.0));
     }
 
     #[test]
