@@ -1,8 +1,14 @@
 //! The command line.
 
+mod compare;
+mod selftest;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use compare::{CompareArgs, ComparisonFormat};
+pub(crate) use selftest::{SelftestArgs, TextOrMarkdown};
 
 /// Measures machine-learning workloads here, predicts them on hardware that
 /// is not at hand, and reports both.
@@ -35,8 +41,17 @@ pub(crate) enum Verb {
     Trace(TraceArgs),
     /// Predict a case on hardware profiles.
     Predict(PredictArgs),
+    /// Faster, slower, same or unclear: runs, commands, or benchmarks.
+    Compare(CompareArgs),
     /// Render a report of run directories.
     Report(ReportArgs),
+    /// Take another tool's results as a run directory.
+    Import(ImportArgs),
+    /// Say what on this machine gets in the way of measuring.
+    Doctor(DoctorArgs),
+    /// Compare identical code with itself, and with slowdowns of known size:
+    /// how far can verdicts be trusted here?
+    Selftest(SelftestArgs),
 }
 
 /// Text for people, or one JSON document.
@@ -227,6 +242,27 @@ pub(crate) struct ReportArgs {
     /// run, validation or comparison.
     #[arg(long, default_value = "run")]
     pub(crate) kind: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// criterion: the folder target/criterion.
+    pub(crate) format: String,
+    /// Files or folders of the tool.
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Which of the tool's baselines, e.g. one of `--save-baseline`.
+    #[arg(long, value_name = "NAME", default_value = "new")]
+    pub(crate) baseline: String,
+    /// The run directory [default: runs/<time>].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TextOrJson,
 }
 
 /// A duration in seconds: `10s`, `500ms`, `2m`, `1.5`.

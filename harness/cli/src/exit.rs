@@ -18,6 +18,8 @@ pub(crate) enum Ending {
     Done,
     /// A case, a verification or a check failed; it was printed.
     Failed,
+    /// Unclear, where it was to be proved.
+    Unclear,
 }
 
 /// An error with its exit code.
@@ -68,6 +70,7 @@ pub(crate) fn finish(done: Verdict) -> ExitCode {
     let (code, error) = match done {
         Ok(Ending::Done) => return ExitCode::SUCCESS,
         Ok(Ending::Failed) => return ExitCode::from(1),
+        Ok(Ending::Unclear) => return ExitCode::from(4),
         Err(Fault::Input(error)) => (2, error),
         Err(Fault::Machine(error)) => (3, error),
     };

@@ -13,6 +13,7 @@
 mod allocator;
 mod arguments;
 mod claims;
+mod comparison;
 mod defaults;
 mod exit;
 mod host_profile;
@@ -22,6 +23,8 @@ mod probe;
 mod progress;
 mod registry;
 mod reporting;
+mod selftest;
+mod sources;
 mod table;
 mod verbs;
 
@@ -34,12 +37,22 @@ static ALLOCATOR: allocator::Counting = allocator::Counting::new();
 
 fn main() -> std::process::ExitCode {
     allocator::keep_freed_memory();
+    // A child of the selftest has one thread: before the pool is made.
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(selftest::CHILD) {
+        return exit::finish(child(&arguments.collect::<Vec<_>>()));
+    }
     let cli = Cli::parse();
     // Inside the pool, so that the thread that measures is one of its own: a
     // caller from outside makes one runnable thread more than there are cores,
     // which cost a third of the memory bandwidth on two.
     let done = rayon::scope(|_| run(&cli.verb));
     exit::finish(done)
+}
+
+fn child(arguments: &[String]) -> exit::Verdict {
+    selftest::child(arguments)?;
+    Ok(exit::Ending::Done)
 }
 
 fn run(verb: &Verb) -> exit::Verdict {
@@ -51,6 +64,10 @@ fn run(verb: &Verb) -> exit::Verdict {
         Verb::Run(args) => verbs::run::run(args),
         Verb::Trace(args) => verbs::trace::run(args),
         Verb::Predict(args) => verbs::predict::run(args),
+        Verb::Compare(args) => verbs::compare::run(args),
         Verb::Report(args) => verbs::report::run(args),
+        Verb::Import(args) => verbs::import::run(args),
+        Verb::Doctor(args) => verbs::doctor::run(args),
+        Verb::Selftest(args) => verbs::selftest::run(args),
     }
 }

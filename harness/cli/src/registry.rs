@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use assay_measure::Workload;
 use assay_operators::Operators;
 use assay_schema::{Case, Catalogue, Precision};
@@ -69,6 +69,15 @@ pub(crate) fn complete(
     model: Option<&Path>,
     precision: Precision,
 ) -> Result<Case> {
+    if let Some(path) = model
+        && case.workload != "slm"
+    {
+        bail!(
+            "{}: a model file describes a language model (`slm/...`); `{case}` \
+             has no use for one: leave --model out",
+            path.display()
+        );
+    }
     let mut case = case.clone();
     if case.axis("precision").is_none()
         && let Some(info) = catalogue().workload(&case.workload)

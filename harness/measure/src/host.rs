@@ -78,14 +78,17 @@ fn size_in_bytes(text: &str) -> Option<Bytes> {
     Some(Bytes(digits.parse::<f64>().ok()? * factor))
 }
 
+/// Whether `/proc/cpuinfo` tells of a hypervisor.
+pub(crate) fn is_guest(cpuinfo: &str) -> bool {
+    cpuinfo.lines().find(|line| line.starts_with("flags")).is_some_and(
+        |flags| flags.split_whitespace().any(|flag| flag == "hypervisor"),
+    )
+}
+
 /// What the hypervisor calls itself, or `yes` where only its presence shows.
 fn hypervisor() -> Option<String> {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let present =
-        cpuinfo.lines().find(|line| line.starts_with("flags")).is_some_and(
-            |flags| flags.split_whitespace().any(|flag| flag == "hypervisor"),
-        );
-    if !present {
+    if !is_guest(&cpuinfo) {
         return None;
     }
     let name = [

@@ -23,11 +23,18 @@
     )
 )]
 
+#[cfg(feature = "paired")]
+mod callgrind;
 mod clock;
+#[cfg(feature = "host")]
+pub mod doctor;
 mod error;
+#[cfg(feature = "host")]
 mod host;
 mod journal;
 mod meter;
+#[cfg(feature = "paired")]
+pub mod paired;
 mod rotation;
 mod run;
 mod sampler;
@@ -39,16 +46,24 @@ mod timer;
 mod watch;
 mod workload;
 
+#[cfg(feature = "paired")]
+pub use callgrind::{
+    CallgrindError, CommandLine, Counts, count_difference, count_instructions,
+    instructions_metric, parse_totals,
+};
 #[cfg(target_arch = "x86_64")]
 pub use clock::TscClock;
 pub use clock::{Clock, FakeClock, MonotonicClock, SystemClock};
 pub use error::WorkloadError;
+#[cfg(feature = "host")]
 pub use host::{available_memory, host_facts, last_level_cache};
 pub use meter::{
     AllocationCounter, AllocationMeter, AllocationSnapshot, EnergyMeter,
-    FrequencyMeter, InstructionMeter, Meter, NvidiaMeter, ProcessMeter,
-    Readout, ResidentMeter, StealMeter, Window, standard_meters,
+    FrequencyMeter, InstructionMeter, Meter, ProcessMeter, Readout,
+    ResidentMeter, StealMeter, Window,
 };
+#[cfg(feature = "nvidia")]
+pub use meter::{NvidiaMeter, standard_meters};
 pub use rotation::{Rotation, RotationSize};
 pub use run::{Instruments, Job, Sink, VerifyError, run_case, verify_case};
 pub use settings::Settings;

@@ -13,10 +13,11 @@ mod allocation;
 mod energy;
 mod frequency;
 mod instructions;
+#[cfg(feature = "nvidia")]
 mod nvidia;
 mod process;
 mod resident;
-mod steal;
+pub(crate) mod steal;
 
 use assay_schema::{Better, Metric, Seconds, Warning};
 
@@ -24,6 +25,7 @@ pub use allocation::{AllocationCounter, AllocationMeter, AllocationSnapshot};
 pub use energy::EnergyMeter;
 pub use frequency::FrequencyMeter;
 pub use instructions::InstructionMeter;
+#[cfg(feature = "nvidia")]
 pub use nvidia::NvidiaMeter;
 pub use process::ProcessMeter;
 pub use resident::ResidentMeter;
@@ -69,6 +71,7 @@ impl Readout {
 /// All meters of this machine except that of the allocator, in the order in
 /// which they are started: those that cost most first. `gpu` is the number of
 /// the NVIDIA device to read.
+#[cfg(feature = "nvidia")]
 pub fn standard_meters(gpu: u32) -> Vec<Box<dyn Meter>> {
     vec![
         Box::new(NvidiaMeter::new(gpu)),

@@ -171,6 +171,9 @@ impl WorkloadInfo {
     }
 }
 
+/// 2^53: the largest range in which a JSON reader keeps integers.
+const LARGEST: u64 = 1 << 53;
+
 impl AxisSpec {
     /// An axis of whole numbers from `min`, for all models and phases.
     pub fn integer(
@@ -181,8 +184,7 @@ impl AxisSpec {
     ) -> Self {
         Self {
             name: name.into(),
-            // 2^53: the largest range in which a JSON reader keeps integers.
-            values: AxisValues::Integer { min, max: 1 << 53 },
+            values: AxisValues::Integer { min, max: LARGEST },
             default: default.to_string(),
             default_by: BTreeMap::new(),
             applies_to: Vec::new(),
@@ -298,6 +300,9 @@ impl AxisValues {
     /// What is expected, for an error: `an integer from 1 to 64`.
     pub fn expected(&self) -> String {
         match self {
+            Self::Integer { min, max } if *max == LARGEST => {
+                format!("an integer, {min} or more")
+            }
             Self::Integer { min, max } => {
                 format!("an integer from {min} to {max}")
             }

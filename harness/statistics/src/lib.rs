@@ -17,6 +17,18 @@
 //! - [`median_absolute_error`], [`largest_absolute_error`],
 //!   [`geometric_mean`]: how good are predictions?
 //! - [`rule`]: how a paper's claim comes out.
+//!
+//! And those that a comparison of two builds meets:
+//!
+//! - [`units_of`], [`stretches`], [`units_of_series`]: from measured blocks,
+//!   or from two runs, to one logarithm of a ratio for each independent unit.
+//! - [`find`]: what the units say of one row: change, intervals for a fixed
+//!   budget and for any stopping time, the same of the baseline against
+//!   itself, and what would have been caught.
+//! - [`judge`]: the verdicts of a suite of such rows, with their reasons.
+//! - [`benjamini_hochberg`], [`e_benjamini_hochberg`]: many tests at once.
+//! - [`modes`]: does a sample have one typical value, or several?
+//! - [`wilson`]: the interval of a share.
 
 #![cfg_attr(
     test,
@@ -30,30 +42,47 @@ mod bootstrap;
 mod correlation;
 mod effective_size;
 mod error;
+mod finding;
 mod interval;
+mod modes;
+mod multiplicity;
 mod order_ranks;
+mod paired;
 mod prediction_error;
+mod proportion;
 mod quantile;
 mod ratio;
 mod ruling;
+mod sequential;
 #[cfg(test)]
 mod simulated;
+mod student;
 mod summary;
+mod verdict;
 mod warm_up;
 
 pub use bootstrap::Bootstrap;
 pub use correlation::{LineFit, pearson, spearman};
 pub use effective_size::effective_sample_size;
 pub use error::StatisticsError;
+pub use finding::{Certainty, Finding, MetricKind, find};
 pub use interval::{
     independent_quantile_estimate, median_estimate, quantile_estimate,
+};
+pub use modes::{LEAST_FOR_MODES, modes};
+pub use multiplicity::{benjamini_hochberg, e_benjamini_hochberg};
+pub use paired::{
+    Block, Units, interquartile_mean, stretches, units_of, units_of_series,
 };
 pub use prediction_error::{
     geometric_mean, largest_absolute_error, median_absolute_error,
     relative_errors,
 };
+pub use proportion::wilson;
 pub use quantile::{SortedSample, median, median_absolute_deviation, quantile};
 pub use ratio::{median_ratio_estimate, ratio_estimate};
 pub use ruling::rule;
+pub use sequential::{t_mixture_e_value, t_mixture_half_width};
 pub use summary::Summary;
+pub use verdict::{Judged, VerdictRule, judge};
 pub use warm_up::{LEAST_SERIES, WarmUp, warm_up};

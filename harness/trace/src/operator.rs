@@ -119,8 +119,10 @@ pub enum OperatorKind {
     /// Softmax of each row; `backward`: its gradient.
     Softmax { rows: u64, cols: u64, backward: bool },
     /// LayerNorm of each row.
+    #[serde(rename = "layernorm")]
     LayerNorm { rows: u64, cols: u64, backward: bool },
     /// Root-mean-square norm of each row.
+    #[serde(rename = "rmsnorm")]
     RmsNorm { rows: u64, cols: u64, backward: bool },
     /// Mean cross entropy of rows of logits.
     CrossEntropy { rows: u64, cols: u64, backward: bool },

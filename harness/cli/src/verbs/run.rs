@@ -9,7 +9,7 @@ use assay_measure::{
     host_facts, last_level_cache, run_case, standard_meters,
 };
 use assay_schema::{
-    Case, Event, FORMAT_VERSION, Moment, Outcome, Plan, PlannedCase, RunHeader,
+    Case, Event, FORMAT_VERSION, Outcome, Plan, PlannedCase, RunHeader,
     WorkSummary,
 };
 use assay_store::RunDirectory;
@@ -21,6 +21,7 @@ use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::predictions::{On, Predictor};
 use crate::probe::{Depth, probe};
 use crate::progress::Progress;
+use crate::sources::{now, sources};
 use crate::table::si;
 use crate::{claims, defaults, host_profile, plans, registry, reporting};
 
@@ -164,31 +165,6 @@ fn as_first_asked(args: &RunArgs, directory: &RunDirectory) -> RunArgs {
     match first.map(|cli| cli.verb) {
         Ok(Verb::Run(first)) if args.resume.is_some() => first,
         _ => args.clone(),
-    }
-}
-
-/// Milliseconds since 1970.
-fn now() -> Moment {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Moment(since.as_millis() as u64)
-}
-
-/// Commit of the tree that the command runs in, and whether it differs.
-fn sources() -> (String, Option<bool>) {
-    let git = |args: &[&str]| {
-        let out = std::process::Command::new("git").args(args).output().ok()?;
-        out.status
-            .success()
-            .then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
-    };
-    match git(&["rev-parse", "HEAD"]) {
-        Some(commit) => {
-            let changes = git(&["status", "--porcelain"]);
-            (commit, changes.map(|text| !text.is_empty()))
-        }
-        None => ("unknown".to_owned(), None),
     }
 }
 

@@ -17,8 +17,11 @@
 
 mod bad_input;
 mod bench_list;
+mod compare;
 mod disk_full;
+mod doctor;
 mod faults;
+mod import;
 mod json_schema;
 mod place;
 mod predict;

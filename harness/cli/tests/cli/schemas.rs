@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::json_schema::faults;
 use crate::place::Place;
 
-fn schema(name: &str) -> Value {
+pub(crate) fn schema(name: &str) -> Value {
     let root = env!("CARGO_MANIFEST_DIR");
     let path = format!("{root}/../../docs/schemas/{name}.schema.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -45,6 +45,11 @@ fn predict_is_as_its_schema_says() {
         "predict operators/all_reduce --on nvidia-h100-sxm5-80gb --format \
          json",
     );
+}
+
+#[test]
+fn doctor_is_as_its_schema_says() {
+    holds("doctor", "doctor --format json");
 }
 
 #[test]

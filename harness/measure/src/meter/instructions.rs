@@ -5,14 +5,14 @@
 //! which threads made later inherit. Counters that share the hardware are
 //! scaled by the time that they ran, as `perf stat` does.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "counters"))]
 pub use linux::InstructionMeter;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "counters")))]
 pub use other::InstructionMeter;
 
 const METRICS: [&str; 2] = ["instructions", "cycles"];
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "counters"))]
 mod linux {
     use std::path::Path;
 
@@ -184,7 +184,7 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "counters")))]
 mod other {
     use assay_schema::{Better, Metric};
 
@@ -208,7 +208,11 @@ mod other {
         fn stop(&mut self) {}
 
         fn read(&mut self, _window: &Window) -> Readout {
-            let why = "counted through perf events, which only Linux has";
+            let why = if cfg!(feature = "counters") {
+                "counted through perf events, which only Linux has"
+            } else {
+                "built without the feature `counters`"
+            };
             let metrics = METRICS
                 .iter()
                 .map(|name| Metric::unavailable(*name, "1", Better::Lower, why))

@@ -8,7 +8,7 @@ use super::{Meter, Readout, Window};
 const NAME: &str = "steal";
 
 /// Past this share a warning is due.
-const NOTEWORTHY: f64 = 0.01;
+pub(crate) const NOTEWORTHY: f64 = 0.01;
 
 /// Reads the steal time.
 #[derive(Debug, Default)]
@@ -20,9 +20,11 @@ pub struct StealMeter {
 
 /// Clock ticks of the kernel, summed over processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Jiffies {
-    all: f64,
-    steal: f64,
+pub(crate) struct Jiffies {
+    pub(crate) all: f64,
+    pub(crate) steal: f64,
+    /// Nothing to run, waiting for the disk included.
+    pub(crate) idle: f64,
 }
 
 impl StealMeter {
@@ -102,8 +104,7 @@ fn read_jiffies() -> Result<Jiffies, String> {
 
 /// The line `cpu user nice system idle iowait irq softirq steal guest ...`
 /// of proc(5). Guest time is part of user time and not added again.
-#[cfg(any(target_os = "linux", test))]
-fn parse(stat: &str) -> Option<Jiffies> {
+pub(crate) fn parse(stat: &str) -> Option<Jiffies> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let columns: Vec<f64> = line
         .split_whitespace()
@@ -111,7 +112,8 @@ fn parse(stat: &str) -> Option<Jiffies> {
         .map(|word| word.parse().ok())
         .collect::<Option<_>>()?;
     let steal = *columns.get(7)?;
-    Some(Jiffies { all: columns.iter().sum(), steal })
+    let idle = columns[3] + columns[4];
+    Some(Jiffies { all: columns.iter().sum(), steal, idle })
 }
 
 #[cfg(test)]
@@ -123,16 +125,21 @@ mod tests {
     #[test]
     fn steal_is_the_eighth_column() {
         let stat = "cpu  1 2 3 4 5 6 7 8 100 100\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(parse(stat), Some(Jiffies { all: 36.0, steal: 8.0 }));
+        let jiffies = Jiffies { all: 36.0, steal: 8.0, idle: 9.0 };
+        assert_eq!(parse(stat), Some(jiffies));
         assert_eq!(parse("cpu  1 2 3\n"), None);
         assert_eq!(parse("cpu0 1 2 3 4 5 6 7 8\n"), None);
     }
 
+    fn of_thousand(steal: f64) -> Jiffies {
+        Jiffies { all: 1000.0, steal, idle: 0.0 }
+    }
+
     #[test]
     fn more_than_a_hundredth_earns_a_warning_with_advice() {
-        let quiet = readout(Jiffies { all: 1000.0, steal: 10.0 });
+        let quiet = readout(of_thousand(10.0));
         assert!(quiet.warnings.is_empty());
-        let noisy = readout(Jiffies { all: 1000.0, steal: 50.0 });
+        let noisy = readout(of_thousand(50.0));
         assert_eq!(noisy.metrics[0].reading, Reading::Value(0.05));
         insta::assert_snapshot!(
             noisy.warnings[0].message,

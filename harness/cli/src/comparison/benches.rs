@@ -1,0 +1,160 @@
+//! The benchmarks that two executables share, in lockstep.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use assay_measure::paired::{
+    Executable, Lockstep, PairedError, Row, Side, SuiteFacts, compare,
+    counted_row, failed_row, is_decided, list, rows, suite,
+};
+use assay_measure::{CommandLine, MonotonicClock};
+use assay_statistics::VerdictRule;
+
+use super::commands::counted_once;
+use super::{Blocks, Compared, Turns, either, ends_all, notes_of};
+use crate::exit::{Fault, machine};
+use crate::progress::Progress;
+
+pub(crate) fn benches(
+    baseline: &str,
+    candidate: &str,
+    filter: &str,
+    how: &Blocks,
+    turns: &mut Turns,
+) -> Result<Compared, Fault> {
+    let Blocks { settings, rule, counted } = how;
+    let (a, b) = (executable(baseline), executable(candidate));
+    let shared = shared(&a, &b, filter)?;
+    let mut facts = SuiteFacts {
+        kind: "benchmarks in lockstep".to_owned(),
+        baseline: baseline.to_owned(),
+        candidate: candidate.to_owned(),
+        output_changed: None,
+        notes: shared.notes,
+    };
+    let mut found = Vec::new();
+    let mut failed = false;
+    let mut progress = Progress::new(shared.names.len() as u64);
+    for name in &shared.names {
+        progress.begin(name);
+        let mut starter = Lockstep::new(a.clone(), b.clone(), name, settings);
+        let made = compare(
+            &mut starter,
+            &MonotonicClock::new(),
+            settings,
+            &mut |turn| turns.keep(turn),
+            &mut |run| is_decided(run, rule),
+        );
+        match made.map_err(ends_all) {
+            Ok(run) => {
+                facts.output_changed =
+                    either(facts.output_changed, run.answer_changed());
+                facts.notes.extend(notes_of(&run));
+                let mut of_bench = rows(&run, rule);
+                if *counted {
+                    of_bench.retain(|row| row.metric != "instructions");
+                    of_bench.push(instructions(name, [&a, &b, &a], rule)?);
+                }
+                found.extend(of_bench);
+                progress.end(name);
+            }
+            Err(Ok(fault)) => return Err(fault),
+            Err(Err(error)) => {
+                failed = true;
+                progress.end(&format!("{name}: {error}"));
+                found.push(failed_row(name, error.to_string()));
+            }
+        }
+    }
+    drop(progress);
+    if *counted {
+        facts.notes.push(
+            "instructions are callgrind's: set-up and one run of the body, \
+             start-up taken off"
+                .to_owned(),
+        );
+    }
+    let comparison = suite(found, rule, facts);
+    Ok(Compared { comparison, failed })
+}
+
+/// The file as typed: without a slash it is one of this folder, not of PATH.
+fn executable(name: &str) -> Executable {
+    let path = std::path::Path::new(name);
+    Executable::new(match path.components().count() {
+        1 => std::path::Path::new(".").join(path),
+        _ => path.to_owned(),
+    })
+}
+
+/// What both sides have.
+struct Shared {
+    names: Vec<String>,
+    notes: Vec<String>,
+}
+
+fn shared(
+    a: &Executable,
+    b: &Executable,
+    filter: &str,
+) -> Result<Shared, Fault> {
+    let listed = |executable, side| {
+        list(executable, side).map_err(|error: PairedError| {
+            if error.is_machine() { machine(error) } else { error.into() }
+        })
+    };
+    let before = listed(a, Side::Baseline)?;
+    let after = listed(b, Side::Candidate)?;
+    let matching = |names: &[String]| -> Vec<String> {
+        names.iter().filter(|name| name.contains(filter)).cloned().collect()
+    };
+    let (before, after) = (matching(&before), matching(&after));
+    let in_before: BTreeSet<&String> = before.iter().collect();
+    let in_after: BTreeSet<&String> = after.iter().collect();
+    let names: Vec<String> =
+        before.iter().filter(|name| in_after.contains(name)).cloned().collect();
+    if names.is_empty() {
+        let all = list(a, Side::Baseline).unwrap_or_default();
+        let nearest =
+            assay_schema::nearest(filter, all.iter().map(String::as_str));
+        let hint = nearest
+            .map_or(String::new(), |name| format!("; nearest: `{name}`"));
+        return Err(anyhow!(
+            "no benchmark that matches `{filter}` is in both executables \
+             ({} match in the baseline, {} in the candidate){hint}",
+            before.len(),
+            after.len()
+        )
+        .into());
+    }
+    let mut notes = Vec::new();
+    for (side, these, those) in
+        [("baseline", &before, &in_after), ("candidate", &after, &in_before)]
+    {
+        let alone: Vec<&str> = these
+            .iter()
+            .filter(|name| !those.contains(name))
+            .map(String::as_str)
+            .collect();
+        if !alone.is_empty() {
+            notes.push(format!("only in the {side}: {}", alone.join(", ")));
+        }
+    }
+    Ok(Shared { names, notes })
+}
+
+/// Set-up and one run of the body, less a run that starts and lists nothing.
+fn instructions(
+    name: &str,
+    arms: [&Executable; 3],
+    rule: &VerdictRule,
+) -> Result<Row, Fault> {
+    let mut counts = [0.0; 3];
+    for (count, arm) in counts.iter_mut().zip(arms) {
+        let of = |words: &[&str]| CommandLine::new(&arm.program, words);
+        let with = counted_once(&of(&["--test", "--exact", name]))?;
+        let without = counted_once(&of(&["--list"]))?;
+        *count = (with - without).max(0.0);
+    }
+    Ok(counted_row(name, "instructions", counts, rule.floor))
+}

@@ -1,0 +1,227 @@
+//! The record of a selftest: JSON Lines, one comparison each, only ever
+//! appended to. The table is a view of it, and a selftest that was cut short
+//! goes on where its record ends.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use assay_schema::{Change, Host, Moment, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Tool;
+
+/// The version of the record's format.
+const VERSION: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// [`VERSION`].
+    pub(crate) selftest: u32,
+    pub(crate) host: Host,
+    pub(crate) commit: Option<String>,
+    pub(crate) seed: u64,
+    pub(crate) quick: bool,
+}
+
+/// A comparison that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// Name of its part.
+    pub(crate) part: String,
+    pub(crate) tool: Tool,
+    pub(crate) index: usize,
+    pub(crate) body: String,
+    pub(crate) at: Moment,
+    /// Wall-clock seconds that it took, analysis included.
+    pub(crate) seconds: f64,
+    /// How it came out, alone; absent where it failed.
+    pub(crate) verdict: Option<Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<Change>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change_any_time: Option<Change>,
+    /// ln(candidate / baseline), one a unit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) candidate_units: Vec<f64>,
+    /// The same of the null arm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) null_units: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// A record on disk, open for more.
+pub(crate) struct Record {
+    path: PathBuf,
+    file: File,
+    pub(crate) header: Header,
+    pub(crate) made: Vec<Made>,
+}
+
+impl Record {
+    /// Opens the record at `path`, or begins it. A torn last line is cut off:
+    /// its comparison is made again.
+    pub(crate) fn open(path: &Path, begin: Header) -> Result<Self> {
+        let at = || path.display().to_string();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(at)?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .with_context(at)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).with_context(at)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).with_context(at)?;
+        file.seek(std::io::SeekFrom::End(0)).with_context(at)?;
+        let mut record =
+            Self { path: path.to_owned(), file, header: begin, made: vec![] };
+        if whole == 0 {
+            let header = record.header.clone();
+            record.append(&header)?;
+            return Ok(record);
+        }
+        let (header, made) = parse(&text[..whole]).with_context(at)?;
+        let begun = &record.header;
+        if (header.seed, header.quick) != (begun.seed, begun.quick) {
+            bail!(
+                "{}: holds a selftest with seed {}{}; continue it with the \
+                 same options, or give another --out",
+                at(),
+                header.seed,
+                if header.quick { " and --quick" } else { "" }
+            );
+        }
+        if header.host != begun.host {
+            bail!(
+                "{}: was begun on another machine ({}); give another --out",
+                at(),
+                header.host.name
+            );
+        }
+        record.header = header;
+        record.made = made;
+        Ok(record)
+    }
+
+    /// What has been made.
+    pub(crate) fn done(&self) -> HashSet<(String, Tool, usize)> {
+        let key = |made: &Made| (made.part.clone(), made.tool, made.index);
+        self.made.iter().map(key).collect()
+    }
+
+    /// Adds a comparison.
+    pub(crate) fn add(&mut self, made: Made) -> Result<()> {
+        self.append(&made)?;
+        self.made.push(made);
+        Ok(())
+    }
+
+    fn append(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string(line)?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .with_context(|| self.path.display().to_string())
+    }
+}
+
+/// The lines of a record.
+fn parse(text: &str) -> Result<(Header, Vec<Made>)> {
+    let mut lines = text.lines().enumerate();
+    let (_, first) = lines.next().context("the file is empty")?;
+    let header: Header = serde_json::from_str(first)
+        .context("line 1: expected the header of a selftest")?;
+    if header.selftest > VERSION {
+        bail!(
+            "format version {}; this assay reads up to {VERSION}",
+            header.selftest
+        );
+    }
+    let made = lines
+        .map(|(i, line)| {
+            serde_json::from_str(line)
+                .with_context(|| format!("line {}", i + 1))
+        })
+        .collect::<Result<_>>()?;
+    Ok((header, made))
+}
+
+impl Header {
+    /// The header of a selftest that begins now.
+    pub(crate) fn now(seed: u64, quick: bool) -> Self {
+        Self {
+            selftest: VERSION,
+            host: assay_measure::host_facts(),
+            commit: Some(crate::sources::sources().0),
+            seed,
+            quick,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(seed: u64) -> Header {
+        Header { seed, ..Header::now(1, true) }
+    }
+
+    fn made(index: usize) -> Made {
+        Made {
+            part: "identical, quiet".to_owned(),
+            tool: Tool::Assay,
+            index,
+            body: "dependent-adds".to_owned(),
+            at: Moment(5),
+            seconds: 0.5,
+            verdict: Some(Verdict::Same),
+            change: None,
+            change_any_time: None,
+            candidate_units: vec![0.01, -0.01],
+            null_units: vec![0.0, 0.02],
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_record_goes_on_where_it_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/selftest.jsonl");
+        let mut record = Record::open(&path, header(1)).unwrap();
+        record.add(made(0)).unwrap();
+        record.add(made(1)).unwrap();
+        // A kill in the middle of the third line.
+        let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
+        torn.write_all(b"{\"part\":\"iden").unwrap();
+        let mut record = Record::open(&path, header(1)).unwrap();
+        assert_eq!(record.made, [made(0), made(1)]);
+        record.add(made(2)).unwrap();
+        let record = Record::open(&path, header(1)).unwrap();
+        assert_eq!(record.made.len(), 3);
+        assert_eq!(record.done().len(), 3);
+    }
+
+    #[test]
+    fn another_seed_or_a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("selftest.jsonl");
+        Record::open(&path, header(1)).unwrap();
+        let error = Record::open(&path, header(2)).err().unwrap();
+        assert!(format!("{error:#}").contains("seed 1"), "{error:#}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let newer = text.replacen("\"selftest\":1", "\"selftest\":99", 1);
+        std::fs::write(&path, newer).unwrap();
+        let error = Record::open(&path, header(1)).err().unwrap();
+        assert!(format!("{error:#}").contains("version 99"), "{error:#}");
+    }
+}

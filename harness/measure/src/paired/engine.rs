@@ -1,0 +1,377 @@
+//! Taking turns: calibration, rounds, blocks, the budget.
+
+use std::collections::BTreeSet;
+
+use assay_schema::Seconds;
+
+use super::arm::check_time;
+use super::schedule::{Costs, Orders, Schedule, schedule, slot};
+use super::{
+    Arm, ArmSample, PairedError, PairedSettings, Side, Slot, Started, Starter,
+    Turn,
+};
+use crate::Clock;
+
+/// Past this many iterations in a slot the body does nothing.
+const MOST_ITERATIONS: u64 = 1_000_000_000;
+
+/// Why a comparison stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All rounds that were planned.
+    Planned,
+    /// The budget is spent.
+    BudgetSpent,
+    /// The verdict is in.
+    Decided,
+}
+
+/// What a comparison of one benchmark or pair of commands gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairedRun {
+    /// The benchmark or pair of commands.
+    pub name: String,
+    /// The cut.
+    pub schedule: Schedule,
+    /// Rounds of blocks of A, B, A'; seconds are of one iteration.
+    pub rounds: Vec<Vec<[ArmSample; 3]>>,
+    /// The different answers that each arm gave; empty where it gives none.
+    pub answers: [BTreeSet<u64>; 3],
+    /// What it took.
+    pub elapsed: Seconds,
+    /// Why it stopped.
+    pub ended: Ended,
+    /// How the arms were placed on processors.
+    pub placement: Option<String>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+impl PairedRun {
+    /// One arm's seconds an iteration, in order.
+    pub fn seconds(&self, side: Side) -> Vec<f64> {
+        self.blocks().map(|block| block[side.index()].seconds).collect()
+    }
+
+    /// All blocks, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = &[ArmSample; 3]> {
+        self.rounds.iter().flatten()
+    }
+
+    /// Whether the candidate answers otherwise than the baseline; `None`
+    /// where there is no answer, or where the baseline's own differs.
+    pub fn answer_changed(&self) -> Option<bool> {
+        let [a, b, again] = &self.answers;
+        let baseline: BTreeSet<u64> = a.union(again).copied().collect();
+        if baseline.len() != 1 || b.is_empty() {
+            return None;
+        }
+        Some(*b != baseline)
+    }
+
+    /// Whether the baseline answers differently from turn to turn.
+    pub fn answer_wavers(&self) -> bool {
+        let [a, _, again] = &self.answers;
+        a.union(again).count() > 1
+    }
+}
+
+/// Compares: takes turns until the budget, the plan, or `decided` ends it.
+///
+/// `keep` gets every turn as it was taken. `decided` is asked after each
+/// round where the settings say to prove.
+///
+/// # Errors
+/// An arm failed, or `keep` did. What was kept until then stays.
+pub fn compare<S: Starter, C: Clock>(
+    starter: &mut S,
+    clock: &C,
+    settings: &PairedSettings,
+    keep: &mut dyn FnMut(&Turn) -> std::io::Result<()>,
+    decided: &mut dyn FnMut(&PairedRun) -> bool,
+) -> Result<PairedRun, PairedError> {
+    let name = starter.name().to_owned();
+    let mut turns = Turns {
+        clock,
+        began: clock.now(),
+        name: &name,
+        orders: Orders::new(settings.seed),
+        keep,
+        answers: Default::default(),
+        in_blocks: Mean::default(),
+        in_starts: Mean::default(),
+    };
+    let mut arms = turns.start(starter, 0)?;
+    let iteration = if starter.is_whole_process() {
+        Seconds(0.0)
+    } else {
+        turns.calibrate(&mut arms, settings)?
+    };
+    let turn = match starter.is_whole_process() {
+        true => Slot { warm_up: 0, iterations: 1 },
+        false => slot(settings, iteration),
+    };
+    starter.place(0, &mut arms)?;
+    // What one block costs. It settles the first round as well, unless it is
+    // too dear to be taken twice.
+    let whole_process = starter.is_whole_process();
+    let taken = turns.take(&mut arms, turn)?;
+    let dear = turn.warm_up == 0 && turns.elapsed() * 4.0 > settings.budget;
+    let first = turns.file(taken, turn, 0, 0, !dear)?;
+    let plan = schedule(
+        settings,
+        &Costs {
+            start: turns.in_starts.mean(),
+            iteration,
+            block: turns.in_blocks.mean(),
+            left: Seconds((settings.budget - turns.elapsed()).0.max(0.0)),
+            whole_process,
+        },
+    );
+    let mut run = PairedRun {
+        name: name.clone(),
+        schedule: plan,
+        rounds: Vec::new(),
+        answers: Default::default(),
+        elapsed: Seconds::ZERO,
+        ended: Ended::Planned,
+        placement: None,
+        notes: Vec::new(),
+    };
+    let mut first = dear.then_some(first);
+    for round in 0..plan.rounds {
+        if round > 0 {
+            let next = turns.in_starts.mean() + turns.in_blocks.mean();
+            if turns.elapsed() + next > settings.budget * 1.02 {
+                run.ended = Ended::BudgetSpent;
+                break;
+            }
+            arms = turns.start(starter, round)?;
+            starter.place(round, &mut arms)?;
+        }
+        let mut blocks = Vec::new();
+        let mut number = u64::from(round == 0);
+        let settled = if round == 0 { 1 } else { 0 };
+        for _ in settled..plan.settling {
+            let taken = turns.take(&mut arms, plan.slot)?;
+            turns.file(taken, plan.slot, round, number, true)?;
+            number += 1;
+        }
+        let wanted = turns.blocks_left(settings, &plan, round);
+        for done in 0..wanted {
+            let late = turns.elapsed() > settings.budget * 1.05;
+            if late && (done > 0 || round > 0) {
+                break;
+            }
+            if let Some(block) = first.take() {
+                blocks.push(block);
+                continue;
+            }
+            let taken = turns.take(&mut arms, plan.slot)?;
+            blocks.push(turns.file(taken, plan.slot, round, number, false)?);
+            number += 1;
+        }
+        if !blocks.is_empty() {
+            run.rounds.push(blocks);
+        }
+        run.elapsed = turns.elapsed();
+        run.answers = turns.answers.clone();
+        if settings.prove && decided(&run) {
+            run.ended = Ended::Decided;
+            break;
+        }
+    }
+    run.placement = starter.placement();
+    run.notes = notes(&run, settings, iteration);
+    Ok(run)
+}
+
+/// What the cut itself tells.
+fn notes(
+    run: &PairedRun,
+    settings: &PairedSettings,
+    iteration: Seconds,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let rounds = run.rounds.len() as u64;
+    if rounds < settings.least_rounds && run.ended != Ended::Decided {
+        notes.push(format!(
+            "{}: only {rounds} of at least {} triples of processes fit into \
+             {} s; give it a longer --budget",
+            run.name, settings.least_rounds, settings.budget.0
+        ));
+    }
+    let most = iteration.0 * MOST_ITERATIONS as f64;
+    let whole_process = iteration.0 == 0.0 && run.schedule.slot.iterations == 1;
+    if most < settings.slot.0 / 2.0 && !whole_process {
+        notes.push(format!(
+            "{}: {MOST_ITERATIONS} iterations take {most:.1e} s: the body \
+             does nothing, or the compiler removed it",
+            run.name
+        ));
+    }
+    if run.answer_wavers() {
+        notes.push(format!(
+            "{}: the baseline's own answer changes from turn to turn, so \
+             answers cannot be compared",
+            run.name
+        ));
+    }
+    notes
+}
+
+/// A running mean.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    sum: f64,
+    n: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Seconds) {
+        self.sum += value.0;
+        self.n += 1;
+    }
+
+    fn mean(&self) -> Seconds {
+        Seconds(if self.n == 0 { 0.0 } else { self.sum / self.n as f64 })
+    }
+}
+
+/// The turns taken so far.
+struct Turns<'a, C> {
+    clock: &'a C,
+    began: u64,
+    name: &'a str,
+    orders: Orders,
+    keep: &'a mut dyn FnMut(&Turn) -> std::io::Result<()>,
+    answers: [BTreeSet<u64>; 3],
+    in_blocks: Mean,
+    in_starts: Mean,
+}
+
+impl<C: Clock> Turns<'_, C> {
+    fn elapsed(&self) -> Seconds {
+        self.since(self.began)
+    }
+
+    fn since(&self, then: u64) -> Seconds {
+        self.clock.seconds(self.clock.now().saturating_sub(then))
+    }
+
+    fn order(&mut self) -> [Side; 3] {
+        self.orders.next().unwrap_or(Side::ALL)
+    }
+
+    fn start<S: Starter>(
+        &mut self,
+        starter: &mut S,
+        round: u64,
+    ) -> Result<[S::Arm; 3], PairedError> {
+        let began = self.clock.now();
+        let order = self.order();
+        let started = starter.start(round, order)?;
+        self.in_starts.add(self.since(began));
+        let mut answers = started.iter().map(|(_, s): &(_, Started)| s);
+        for known in &mut self.answers {
+            known.extend(answers.next().and_then(|s| s.fingerprint));
+        }
+        Ok(started.map(|(arm, _)| arm))
+    }
+
+    /// Seconds of an iteration, the mean of A and B, once a turn is about as
+    /// long as a slot.
+    fn calibrate<A: Arm>(
+        &mut self,
+        arms: &mut [A; 3],
+        settings: &PairedSettings,
+    ) -> Result<Seconds, PairedError> {
+        let mut iterations = 1_u64;
+        loop {
+            let turn = Slot { warm_up: 0, iterations };
+            let [a, b, _] = arms;
+            let a = a.sample(turn)?.seconds;
+            let b = b.sample(turn)?.seconds;
+            check_time(Side::Baseline, self.name, a)?;
+            check_time(Side::Candidate, self.name, b)?;
+            let both = f64::midpoint(a, b);
+            if both >= settings.slot.0 / 2.0 || iterations >= MOST_ITERATIONS {
+                return Ok(Seconds(both / iterations as f64));
+            }
+            let growth = (settings.slot.0 / both.max(1e-12)).clamp(2.0, 64.0);
+            iterations = ((iterations as f64 * growth) as u64)
+                .clamp(iterations + 1, MOST_ITERATIONS);
+        }
+    }
+
+    /// One turn of each arm.
+    fn take<A: Arm>(
+        &mut self,
+        arms: &mut [A; 3],
+        slot: Slot,
+    ) -> Result<Vec<(Side, ArmSample)>, PairedError> {
+        let began = self.clock.now();
+        let mut taken = Vec::with_capacity(3);
+        for side in self.order() {
+            let sample = arms[side.index()].sample(slot)?;
+            check_time(side, self.name, sample.seconds)?;
+            taken.push((side, sample));
+        }
+        self.in_blocks.add(self.since(began));
+        Ok(taken)
+    }
+
+    /// Keeps a block's turns; apart from taking them, so that no turn pays
+    /// for the file. Comes back as A, B, A', seconds of one iteration.
+    fn file(
+        &mut self,
+        taken: Vec<(Side, ArmSample)>,
+        slot: Slot,
+        round: u64,
+        block: u64,
+        settling: bool,
+    ) -> Result<[ArmSample; 3], PairedError> {
+        let mut samples: [ArmSample; 3] = Default::default();
+        for (place, (arm, sample)) in taken.into_iter().enumerate() {
+            let turn = Turn {
+                case: self.name.to_owned(),
+                round,
+                block,
+                settling,
+                place: place as u64,
+                arm,
+                warm_up: slot.warm_up,
+                iterations: slot.iterations,
+                sample,
+            };
+            (self.keep)(&turn).map_err(PairedError::system(
+                "write the raw samples of a comparison",
+            ))?;
+            let mut sample = turn.sample;
+            self.answers[arm.index()].extend(sample.fingerprint);
+            sample.seconds /= slot.iterations as f64;
+            samples[arm.index()] = sample;
+        }
+        Ok(samples)
+    }
+
+    /// Blocks for a round, so that the rounds left share the time left.
+    fn blocks_left(
+        &self,
+        settings: &PairedSettings,
+        plan: &Schedule,
+        round: u64,
+    ) -> u64 {
+        let rounds = (plan.rounds - round) as f64;
+        let starts = self.in_starts.mean().0 * (rounds - 1.0);
+        let left = settings.budget.0 - self.elapsed().0 - starts;
+        let block = self.in_blocks.mean().0.max(1e-9);
+        // The rounds after this one settle first.
+        let settling = plan.settling as f64 * (rounds - 1.0);
+        let fitting = (left / block - settling) / rounds;
+        (fitting.max(1.0) as u64).clamp(1, plan.blocks.saturating_mul(4))
+    }
+}
+
+#[cfg(test)]
+mod tests;

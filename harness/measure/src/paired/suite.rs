@@ -1,0 +1,210 @@
+//! Rows put together: judged as one suite, ordered, counted.
+
+use assay_schema::{
+    Better, Change, Comparison, ComparisonRow, ComparisonSuite,
+    DetectableChange, Verdict,
+};
+use assay_statistics::{Finding, Judged, VerdictRule, judge};
+
+use super::metric_rows::{Evidence, exact};
+use super::rows::{Row, time_finding};
+use super::{Moved, PairedRun, reasons};
+
+/// What is known of the whole before any row is judged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SuiteFacts {
+    /// `run directories`, `commands in blocks` or `benchmarks in lockstep`.
+    pub kind: String,
+    /// What stands as the baseline.
+    pub baseline: String,
+    /// What stands as the candidate.
+    pub candidate: String,
+    /// Whether an answer changed; `None` where none was compared.
+    pub output_changed: Option<bool>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// The row of a case that could not be compared.
+pub fn failed_row(case: impl Into<String>, why: impl Into<String>) -> Row {
+    Row {
+        case: case.into(),
+        metric: "time".to_owned(),
+        unit: "s".to_owned(),
+        better: Better::Lower,
+        evidence: Evidence::None,
+        baseline: None,
+        candidate: None,
+        raw_samples: 0,
+        percentiles: Vec::new(),
+        moved: None,
+        reasons: vec![why.into()],
+    }
+}
+
+/// Whether a run's time, taken alone, already has a verdict: the question
+/// that `--prove` asks after each round.
+pub fn is_decided(run: &PairedRun, rule: &VerdictRule) -> bool {
+    time_finding(run, rule).is_ok_and(|finding| {
+        judge(&[finding], rule)
+            .iter()
+            .all(|judged| judged.verdict != Verdict::Unclear)
+    })
+}
+
+/// Judges rows as one suite; worst first.
+pub fn suite(
+    rows: Vec<Row>,
+    rule: &VerdictRule,
+    facts: SuiteFacts,
+) -> Comparison {
+    let findings: Vec<Finding> = rows
+        .iter()
+        .filter_map(|row| match &row.evidence {
+            Evidence::Units(finding) => Some(Finding::clone(finding)),
+            Evidence::Exact | Evidence::None => None,
+        })
+        .collect();
+    let mut judged = judge(&findings, rule).into_iter();
+    let mut nulls = (0, 0);
+    let mut finished: Vec<ComparisonRow> = rows
+        .into_iter()
+        .map(|row| match row.evidence.clone() {
+            Evidence::Units(finding) => match judged.next() {
+                Some(judged) => {
+                    nulls.0 += u64::from(judged.null_called);
+                    nulls.1 += u64::from(finding.null_change.is_some());
+                    of_units(row, &finding, judged)
+                }
+                None => blank(row), // Not while judge gives one for one.
+            },
+            Evidence::Exact => of_values(row, rule),
+            Evidence::None => blank(row),
+        })
+        .collect();
+    finished.sort_by(|a, b| {
+        key(a).partial_cmp(&key(b)).unwrap_or_else(|| a.case.cmp(&b.case))
+    });
+    let count = |verdict: Verdict| {
+        let is_time = |row: &&ComparisonRow| {
+            row.metric == "time" || row.metric.starts_with("time/")
+        };
+        let found = |row: &&ComparisonRow| row.verdict == verdict;
+        finished.iter().filter(is_time).filter(found).count() as u64
+    };
+    Comparison {
+        suite: ComparisonSuite {
+            kind: facts.kind,
+            baseline: facts.baseline,
+            candidate: facts.candidate,
+            faster: count(Verdict::Faster),
+            slower: count(Verdict::Slower),
+            same: count(Verdict::Same),
+            unclear: count(Verdict::Unclear),
+            floor: rule.floor,
+            equivalence: rule.equivalence,
+            false_discovery_rate: rule.false_discovery_rate,
+            null_calls: nulls.0,
+            null_arms: nulls.1,
+            output_changed: facts.output_changed,
+            notes: facts.notes,
+        },
+        rows: finished,
+    }
+}
+
+/// Worst first: slower, unclear, same, faster; the larger change first among
+/// the worse ones, last among the better.
+fn key(row: &ComparisonRow) -> (u8, f64) {
+    let change = row.change.map_or(0.0, |change| change.point);
+    let worse = match row.better {
+        Better::Higher => -change,
+        Better::Lower | Better::Neither => change,
+    };
+    match row.verdict {
+        Verdict::Slower => (0, -worse),
+        Verdict::Unclear => (1, -change.abs()),
+        Verdict::Same => (2, -worse),
+        Verdict::Faster => (3, -worse),
+    }
+}
+
+fn of_units(row: Row, finding: &Finding, judged: Judged) -> ComparisonRow {
+    let moved = row.moved.clone();
+    let mut made = blank(row);
+    made.verdict = judged.verdict;
+    made.change = Some(finding.change);
+    made.change_any_time = Some(finding.change_any_time);
+    made.null_change = finding.null_change;
+    made.minimum_detectable_change = Some(judged.detectable);
+    made.samples = finding.n;
+    made.p = judged.p;
+    made.p_adjusted = judged.p_adjusted;
+    let known = std::mem::take(&mut made.reasons);
+    made.reasons = judged.why;
+    let flagged = matches!(judged.verdict, Verdict::Faster | Verdict::Slower);
+    if let Some(moved) = moved
+        && (flagged || moved.modes.is_some())
+    {
+        let shown = if flagged {
+            moved
+        } else {
+            // What moved beside a time that did not is no reason.
+            Moved { beside: Default::default(), ..moved }
+        };
+        made.reasons.extend(reasons(&shown));
+    }
+    made.reasons.extend(known);
+    made
+}
+
+fn of_values(row: Row, rule: &VerdictRule) -> ComparisonRow {
+    let better = row.better;
+    let mut made = blank(row);
+    let (Some(baseline), Some(candidate)) = (made.baseline, made.candidate)
+    else {
+        return made;
+    };
+    let (verdict, change, sentence) =
+        exact(baseline, candidate, better, rule.floor);
+    made.verdict = verdict;
+    made.change = change;
+    made.change_any_time = change;
+    // Two readings alone have not been held against themselves.
+    made.null_change = (made.raw_samples > 2).then_some(Change {
+        point: 0.0,
+        low: 0.0,
+        high: 0.0,
+        confidence: 1.0,
+    });
+    made.minimum_detectable_change =
+        Some(DetectableChange { power_80: rule.floor, power_95: rule.floor });
+    made.samples = 1;
+    made.reasons.insert(0, sentence);
+    made
+}
+
+/// A row without a number to judge.
+fn blank(row: Row) -> ComparisonRow {
+    let finite = |value: Option<f64>| value.filter(|v| v.is_finite());
+    ComparisonRow {
+        case: row.case,
+        metric: row.metric,
+        unit: row.unit,
+        verdict: Verdict::Unclear,
+        change: None,
+        change_any_time: None,
+        better: row.better,
+        null_change: None,
+        minimum_detectable_change: None,
+        samples: 0,
+        raw_samples: row.raw_samples,
+        baseline: finite(row.baseline),
+        candidate: finite(row.candidate),
+        p: None,
+        p_adjusted: None,
+        percentiles: row.percentiles,
+        modes: row.moved.and_then(|moved| moved.modes),
+        reasons: row.reasons,
+    }
+}
