@@ -15,7 +15,7 @@ pub(crate) enum Body {
     MemoryStream,
     /// Boxes of four sizes, made and dropped.
     Allocations,
-    /// Products of 16 x 16 matrices in f32.
+    /// Products of 8 x 8 matrices in f32.
     SmallMatmul,
 }
 
@@ -139,7 +139,7 @@ impl Boxes {
     }
 }
 
-const SIDE: usize = 16;
+const SIDE: usize = 8;
 
 type Matrix = [[f32; SIDE]; SIDE];
 

@@ -108,6 +108,9 @@ pub trait Starter {
         order: [Side; 3],
     ) -> Result<[(Self::Arm, Started); 3], PairedError>;
 
+    /// Ends the arms of a round, before the next is started.
+    fn stop(&mut self, _arms: [Self::Arm; 3]) {}
+
     /// Places the arms of a round on processors, before what counts.
     ///
     /// # Errors

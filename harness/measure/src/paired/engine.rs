@@ -146,7 +146,7 @@ pub fn compare<S: Starter, C: Clock>(
                 run.ended = Ended::BudgetSpent;
                 break;
             }
-            arms = turns.start(starter, round)?;
+            arms = turns.restart(starter, round, arms)?;
             starter.place(round, &mut arms)?;
         }
         let mut blocks = Vec::new();
@@ -268,7 +268,28 @@ impl<C: Clock> Turns<'_, C> {
         starter: &mut S,
         round: u64,
     ) -> Result<[S::Arm; 3], PairedError> {
+        self.start_since(self.clock.now(), starter, round)
+    }
+
+    /// The next round in the place of the last one, whose end counts to the
+    /// start of this.
+    fn restart<S: Starter>(
+        &mut self,
+        starter: &mut S,
+        round: u64,
+        last: [S::Arm; 3],
+    ) -> Result<[S::Arm; 3], PairedError> {
         let began = self.clock.now();
+        starter.stop(last);
+        self.start_since(began, starter, round)
+    }
+
+    fn start_since<S: Starter>(
+        &mut self,
+        began: u64,
+        starter: &mut S,
+        round: u64,
+    ) -> Result<[S::Arm; 3], PairedError> {
         let order = self.order();
         let started = starter.start(round, order)?;
         self.in_starts.add(self.since(began));

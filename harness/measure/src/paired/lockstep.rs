@@ -98,11 +98,17 @@ impl Starter for Lockstep {
         _round: u64,
         order: [Side; 3],
     ) -> Result<[(LockstepArm, Started); 3], PairedError> {
-        let mut arms = [None, None, None];
+        // All come up at once, and set up one after the other: starting is
+        // the system's work, set-up the benchmark's.
+        let mut launched = Vec::with_capacity(3);
         for side in order {
-            let executable = &self.executables[side.index()];
-            let mut arm =
-                LockstepArm::spawn(executable, side, &self.bench, self.limit)?;
+            launched
+                .push(Launched::new(&self.executables[side.index()], side)?);
+        }
+        let mut arms = [None, None, None];
+        for launched in launched {
+            let side = launched.side;
+            let mut arm = launched.connect(&self.bench, self.limit)?;
             let started = arm.prepare()?;
             arms[side.index()] = Some((arm, started));
         }
@@ -113,6 +119,13 @@ impl Starter for Lockstep {
                 action: "start three arms",
                 error: std::io::ErrorKind::InvalidInput.into(),
             }),
+        }
+    }
+
+    fn stop(&mut self, mut arms: [LockstepArm; 3]) {
+        // Told together, so that they leave side by side.
+        for arm in &mut arms {
+            arm.tell_to_leave();
         }
     }
 
@@ -178,18 +191,26 @@ pub struct LockstepArm {
     iteration: Seconds,
     /// Whether it was seen on several cores at once.
     ran_in_parallel: bool,
-    /// Told to leave, or dead.
+    /// Told to leave.
+    told: bool,
+    /// Dead.
     left: bool,
 }
 
-impl LockstepArm {
-    fn spawn(
-        executable: &Executable,
-        side: Side,
-        bench: &str,
-        limit: Option<Seconds>,
-    ) -> Result<Self, PairedError> {
-        // In a folder of its own: nobody else can connect.
+/// An executable that was started and has not connected yet. Ended when
+/// dropped.
+struct Launched {
+    side: Side,
+    path: PathBuf,
+    child: Option<Child>,
+    listener: UnixListener,
+    stderr: Option<JoinHandle<String>>,
+    /// Holds the socket; nobody else can connect to it.
+    _folder: tempfile::TempDir,
+}
+
+impl Launched {
+    fn new(executable: &Executable, side: Side) -> Result<Self, PairedError> {
         let folder = tempfile::Builder::new()
             .prefix("assay")
             .tempdir()
@@ -211,36 +232,84 @@ impl LockstepArm {
                 path: executable.program.clone(),
                 error,
             })?;
-        let stderr = tail_of(child.stderr.take());
-        let stream = match accept(&listener, &mut child) {
+        let stderr = Some(tail_of(child.stderr.take()));
+        Ok(Self {
+            side,
+            path: executable.program.clone(),
+            child: Some(child),
+            listener,
+            stderr,
+            _folder: folder,
+        })
+    }
+
+    fn connect(
+        mut self,
+        bench: &str,
+        limit: Option<Seconds>,
+    ) -> Result<LockstepArm, PairedError> {
+        let (side, path) = (self.side, self.path.clone());
+        let Some(mut child) = self.child.take() else {
+            let found = "it was started no longer".to_owned();
+            return Err(PairedError::NoBench { side, path, found });
+        };
+        let stream = match accept(&self.listener, &mut child) {
             Ok(stream) => stream,
             Err(found) => {
                 end(&mut child);
-                let said = joined(stderr).unwrap_or_default();
-                let said = said.lines().next().unwrap_or_default();
-                let found = match said {
+                let said = self.stderr.take().and_then(joined);
+                let said = said.unwrap_or_default();
+                let found = match said.lines().next().unwrap_or_default() {
                     "" => found,
                     said => format!("{found}: {said}"),
                 };
-                let path = executable.program.clone();
                 return Err(PairedError::NoBench { side, path, found });
             }
         };
-        let mut arm = Self {
+        let mut arm = LockstepArm {
             side,
             bench: bench.to_owned(),
             child,
             stream: BufReader::new(stream),
-            stderr: Some(stderr),
+            stderr: self.stderr.take(),
             limit,
             iteration: Seconds::ZERO,
             ran_in_parallel: false,
+            told: false,
             left: false,
         };
         // Before the first use, so that versions that mean other things by
         // the same words never come to speak.
-        arm.check_version(&executable.program)?;
+        arm.check_version(&path)?;
         Ok(arm)
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            end(child);
+        }
+    }
+}
+
+impl LockstepArm {
+    fn spawn(
+        executable: &Executable,
+        side: Side,
+        bench: &str,
+        limit: Option<Seconds>,
+    ) -> Result<Self, PairedError> {
+        Launched::new(executable, side)?.connect(bench, limit)
+    }
+
+    /// Asks it to leave; whether the request went out.
+    fn tell_to_leave(&mut self) -> bool {
+        if !self.told {
+            let sent = self.stream.get_mut().write_all(b"{\"do\":\"end\"}\n");
+            self.told = sent.is_ok();
+        }
+        self.told
     }
 
     fn check_version(
@@ -397,8 +466,7 @@ impl Drop for LockstepArm {
     fn drop(&mut self) {
         if !self.left {
             // Told first, so that a body can clean up after itself.
-            let told = self.stream.get_mut().write_all(b"{\"do\":\"end\"}\n");
-            if told.is_ok() {
+            if self.tell_to_leave() {
                 wait_until(&mut self.child, LEAVE);
             }
         }

@@ -54,6 +54,60 @@ fn the_fixed_interval_of_contaminated_units_covers_as_promised() {
 }
 
 #[test]
+fn a_few_processes_of_twice_the_time_do_not_widen_the_interval() {
+    let clean: Vec<f64> = normal(5, 32).iter().map(|x| 0.01 * x).collect();
+    let mut hit = clean.clone();
+    for (unlucky, by) in [(3, 0.7), (11, -0.32), (20, 0.65), (29, -0.31)] {
+        hit[unlucky] += by;
+    }
+    let width = |units: &[f64]| {
+        let change = timed(units, &clean).change;
+        change.high - change.low
+    };
+    assert!(width(&hit) < 1.5 * width(&clean), "{}", width(&hit));
+}
+
+#[test]
+fn the_fixed_interval_covers_where_units_have_heavy_tails() {
+    // One unit in ten is hit by a process of twice the time, on either side.
+    for n in [16, 32] {
+        let share = coverage(n, |seed, n| {
+            let hit = uniform(seed + 1_000_000, n);
+            let by = |hit: f64| match hit {
+                h if h < 0.05 => 30.0,
+                h if h < 0.10 => -30.0,
+                _ => 0.0,
+            };
+            normal(seed, n).iter().zip(hit).map(|(x, h)| x + by(h)).collect()
+        });
+        assert!((0.93..=0.975).contains(&share), "n = {n}: {share}");
+    }
+}
+
+#[test]
+fn the_any_time_interval_covers_at_all_looks_with_units_cut_too() {
+    let held = (0..1000)
+        .filter(|&seed| {
+            let units = normal(seed, 120);
+            (3..=120).all(|n| {
+                let change = timed(&units[..n], &[0.1, -0.1]).change_any_time;
+                change.low <= 0.0 && 0.0 <= change.high
+            })
+        })
+        .count();
+    assert!(held >= 950, "{held} of 1000");
+}
+
+#[test]
+fn counts_of_which_most_agree_keep_those_that_differ() {
+    let mut counts = [0.0; 20];
+    counts[7] = 0.3;
+    let finding = found(&counts, &[0.0; 20], MetricKind::Counted);
+    assert_eq!(finding.certainty, Certainty::Sampled);
+    assert!(finding.change.low < finding.change.high);
+}
+
+#[test]
 fn intervals_and_p_agree_with_a_hand_worked_example() {
     // Mean 0.03, deviation 0.01 (squares 1 + 0 + 1 over 2), t = 3 sqrt(3).
     let finding = timed(&[0.02, 0.03, 0.04], &[0.01, -0.01, 0.0]);

@@ -75,7 +75,7 @@ fn the_worked_example_comes_out_as_written() {
         judged.iter().map(|judged| judged.verdict).collect();
     assert_eq!(verdicts, [Verdict::Slower, Verdict::Same, Verdict::Unclear]);
     assert!(close(1e6 * judged[0].p_adjusted.unwrap(), 3.8, 1));
-    assert!(close(percent(judged[2].detectable.power_80), 3.0, 1));
+    assert!(close(percent(judged[2].detectable.power_80), 3.6, 1));
     assert_eq!(
         judged[0].why,
         [
