@@ -81,6 +81,7 @@ fn one(task: &Task, part: &Part, seed: u64) -> Made {
         change: None,
         change_any_time: None,
         candidate_units: Vec::new(),
+        again_units: Vec::new(),
         null_units: Vec::new(),
         error: None,
     };
@@ -149,6 +150,7 @@ fn fill(made: &mut Made, run: &PairedRun) -> Result<()> {
     made.change_any_time = Some(finding.change_any_time);
     made.verdict = judge(&[finding], &rule).first().map(|row| row.verdict);
     made.candidate_units = units.candidate;
+    made.again_units = units.again;
     made.null_units = units.null;
     Ok(())
 }

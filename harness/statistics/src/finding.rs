@@ -13,7 +13,9 @@
 //! any time:      m -+ se * the t of `sequential` after h units
 //! ```
 //!
-//! both shown as `exp() - 1`. Below ten units `g = 0`, and these are the plain
+//! both shown as `exp() - 1`. The candidate has two such series, B / A and
+//! B / A': each is cut by itself, `m` is the mean of their two, and `s` the
+//! deviation of the units' own mean of the two. Below ten units `g = 0`, and these are the plain
 //! mean and Student's interval. The any-time interval is exact for those; with
 //! cut units its coverage at all looks is by simulation (the tests here). The null arm has the same from its own units;
 //! its *reach* is the end of its interval that lies farther from 0.
@@ -109,9 +111,13 @@ pub fn find(
 ) -> Result<Finding, StatisticsError> {
     rule.check()?;
     check(&units.candidate, 1, "a comparison")?;
+    check(&units.again, 0, "a comparison")?;
     check(&units.null, 0, "a comparison")?;
-    let mut candidate = Spread::of(&units.candidate);
-    let null = (!units.null.is_empty()).then(|| Spread::of(&units.null));
+    let series = [units.candidate.as_slice(), units.again.as_slice()];
+    let has_both = units.again.len() == units.candidate.len();
+    let series = if has_both { &series[..] } else { &series[..1] };
+    let mut candidate = Spread::of(series);
+    let null = (!units.null.is_empty()).then(|| Spread::of(&[&units.null]));
     let certainty = certainty(&candidate, null.as_ref(), kind);
     if let (Certainty::Sampled, Some(null)) = (certainty, &null)
         && candidate.deviation == 0.0
@@ -241,23 +247,40 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(units: &[f64]) -> Self {
-        let n = units.len();
-        if units.iter().all(|unit| unit - units[0] == 0.0) {
-            return Self { n, kept: n, mean: units[0], deviation: 0.0 };
+    /// Of one series of units, or of several of the same length (B / A and
+    /// B / A'): each is cut by itself and the means are averaged, the error
+    /// is that of the average, unit by unit.
+    fn of(series: &[&[f64]]) -> Self {
+        let n = series[0].len();
+        let share = 1.0 / series.len() as f64;
+        let agree = |units: &&[f64]| units.iter().all(|u| u - units[0] == 0.0);
+        if series.iter().all(agree) {
+            let mean = series.iter().map(|units| units[0] * share).sum();
+            return Self { n, kept: n, mean, deviation: 0.0 };
         }
         let cut = if n < LEAST_TO_CUT { 0 } else { n / CUT };
-        let mut sorted = units.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let (low, high) = (sorted[cut], sorted[n - 1 - cut]);
+        let sorted: Vec<Vec<f64>> = series
+            .iter()
+            .map(|units| {
+                let mut sorted = units.to_vec();
+                sorted.sort_unstable_by(f64::total_cmp);
+                sorted
+            })
+            .collect();
         // Counts of which most agree: what would stay says nothing of the
         // noise, and nothing is cut.
-        let cut = if high - low == 0.0 { 0 } else { cut };
-        let (low, high) = (sorted[cut], sorted[n - 1 - cut]);
+        let is_bare = |s: &Vec<f64>| s[n - 1 - cut] - s[cut] == 0.0;
+        let cut = if sorted.iter().all(is_bare) { 0 } else { cut };
         let kept = n - 2 * cut;
-        let mean = sorted[cut..n - cut].iter().sum::<f64>() / kept as f64;
-        let drawn_in: Vec<f64> =
-            units.iter().map(|unit| unit.clamp(low, high)).collect();
+        let (mut mean, mut drawn_in) = (0.0, vec![0.0; n]);
+        for (units, sorted) in series.iter().zip(&sorted) {
+            let stay = &sorted[cut..n - cut];
+            mean += share * stay.iter().sum::<f64>() / kept as f64;
+            let (low, high) = (stay[0], stay[kept - 1]);
+            for (sum, unit) in drawn_in.iter_mut().zip(*units) {
+                *sum += share * unit.clamp(low, high);
+            }
+        }
         let centre = drawn_in.iter().sum::<f64>() / n as f64;
         let squares: f64 =
             drawn_in.iter().map(|x| (x - centre) * (x - centre)).sum();

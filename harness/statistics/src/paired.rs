@@ -39,8 +39,15 @@ pub struct Block {
 /// Natural logarithms of ratios, one a unit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Units {
-    /// Candidate over baseline.
+    /// Candidate over baseline, B / A.
     pub candidate: Vec<f64>,
+    /// Candidate over the baseline's other arm, B / A', unit for unit; empty
+    /// where there is none (two runs).
+    ///
+    /// Apart from the first because each of the two alone is as likely to err
+    /// to either side, while their mean is not: an unlucky process is slow,
+    /// and two baselines have twice the bad luck of one candidate.
+    pub again: Vec<f64>,
     /// Baseline over baseline: what no change looks like here.
     pub null: Vec<f64>,
 }
@@ -69,7 +76,8 @@ pub fn units_of(groups: &[Vec<Block>]) -> Result<Units, StatisticsError> {
         let to_again = interquartile_mean(&logs(|block| {
             block.candidate.ln() - block.repeat.ln()
         }))?;
-        units.candidate.push(f64::midpoint(to_first, to_again));
+        units.candidate.push(to_first);
+        units.again.push(to_again);
         units.null.push(interquartile_mean(&logs(|block| {
             block.repeat.ln() - block.baseline.ln()
         }))?);
@@ -139,6 +147,7 @@ pub fn units_of_series(
     let half = parts / 2;
     Ok(Units {
         candidate: differences(&candidate, &baseline),
+        again: Vec::new(),
         null: differences(&baseline[parts - half..], &baseline[..half]),
     })
 }
@@ -207,9 +216,9 @@ mod tests {
 
     #[test]
     fn a_block_is_measured_against_the_baseline_on_both_sides() {
-        // sqrt(4 x 9) = 6, and 9 / 4.
         let units = units_of(&[vec![block(4.0, 12.0, 9.0)]]).unwrap();
-        assert!((units.candidate[0] - 2.0_f64.ln()).abs() < 1e-12);
+        assert!((units.candidate[0] - 3.0_f64.ln()).abs() < 1e-12);
+        assert!((units.again[0] - (12.0_f64 / 9.0).ln()).abs() < 1e-12);
         assert!((units.null[0] - 2.25_f64.ln()).abs() < 1e-12);
     }
 
@@ -235,8 +244,14 @@ mod tests {
             .map(|_| (0..50).map(|_| block(slot(), slot(), slot())).collect())
             .collect();
         let units = units_of(&groups).unwrap();
-        let mean = units.candidate.iter().sum::<f64>() / 4000.0;
-        let spread = units.candidate.iter().map(|u| u * u).sum::<f64>();
+        let both: Vec<f64> = units
+            .candidate
+            .iter()
+            .zip(&units.again)
+            .map(|(a, b)| f64::midpoint(*a, *b))
+            .collect();
+        let mean = both.iter().sum::<f64>() / 4000.0;
+        let spread = both.iter().map(|u| u * u).sum::<f64>();
         let error = (spread / 4000.0).sqrt() / 4000.0_f64.sqrt();
         assert!(mean.abs() < 4.0 * error, "{mean} +- {error}");
         // Against the mean of both baselines it would lean.

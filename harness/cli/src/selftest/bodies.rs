@@ -63,8 +63,9 @@ impl Body {
     }
 }
 
-/// Steps of one unit.
-const ADDS: u32 = 200;
+/// Steps of one unit: so many that what an iteration costs beside its units
+/// (some 40 cycles) is no share of 2 % that an interval could see.
+const ADDS: u32 = 1000;
 
 fn dependent_adds(units: u32) -> u64 {
     let mut x: u64 = black_box(1);
@@ -77,11 +78,13 @@ fn dependent_adds(units: u32) -> u64 {
     x
 }
 
-/// Size of the buffer: beyond a core's own caches (1 to 2 MiB), yet so small
-/// that three arms have room in a shared cache. At 8 MiB each they evict one
-/// another, and a process keeps its luck for life (12 to 19 us for the same
-/// work, seen on an EPYC with 32 MiB).
-const STREAM_BYTES: usize = 4 << 20;
+/// Size of the buffer: beyond a core's own caches (1 to 2 MiB), so small that
+/// three arms have room in a shared cache, and read whole in fewer iterations
+/// than a slot warms up with. At 8 MiB each the arms evict one another, and a
+/// process keeps its luck for life (12 to 19 us for the same work, seen on an
+/// EPYC with 32 MiB); at 4 MiB a slot ends before its caches are warm again,
+/// and 5 % more work takes 4.3 % more time.
+const STREAM_BYTES: usize = 2 << 20;
 
 /// Words of one unit: 8 KiB.
 const STREAM_WORDS: usize = 1024;

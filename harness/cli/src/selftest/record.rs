@@ -44,10 +44,13 @@ pub(crate) struct Made {
     pub(crate) change: Option<Change>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change_any_time: Option<Change>,
-    /// ln(candidate / baseline), one a unit.
+    /// ln(B / A), one a unit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) candidate_units: Vec<f64>,
-    /// The same of the null arm.
+    /// ln(B / A').
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) again_units: Vec<f64>,
+    /// ln(A' / A).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) null_units: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,6 +191,7 @@ mod tests {
             change: None,
             change_any_time: None,
             candidate_units: vec![0.01, -0.01],
+            again_units: vec![0.01, 0.0],
             null_units: vec![0.0, 0.02],
             error: None,
         }

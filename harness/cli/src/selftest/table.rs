@@ -281,6 +281,7 @@ fn suites_with_a_call(cell: &Cell, seed: u64) -> Result<Option<Estimate>> {
             .map(|m| {
                 let units = Units {
                     candidate: m.candidate_units.clone(),
+                    again: m.again_units.clone(),
                     null: m.null_units.clone(),
                 };
                 find(&units, MetricKind::Timed, Better::Lower, &rule)
@@ -453,6 +454,7 @@ mod tests {
             change: Some(change),
             change_any_time: Some(change),
             candidate_units: units.clone(),
+            again_units: units.clone(),
             null_units: units,
             error: None,
         }

@@ -39,7 +39,7 @@ impl Default for PairedSettings {
         Self {
             budget: Seconds(10.0),
             slot: Seconds(0.15e-3),
-            warm_up_share: 0.125,
+            warm_up_share: 0.25,
             most_rounds: 32,
             least_rounds: 5,
             start_share: 0.35,

@@ -6,7 +6,11 @@ use super::*;
 use crate::simulated::{normal, uniform};
 
 fn found(candidate: &[f64], null: &[f64], kind: MetricKind) -> Finding {
-    let units = Units { candidate: candidate.to_vec(), null: null.to_vec() };
+    let units = Units {
+        candidate: candidate.to_vec(),
+        null: null.to_vec(),
+        ..Units::default()
+    };
     find(&units, kind, Better::Lower, &VerdictRule::default()).unwrap()
 }
 
@@ -82,6 +86,48 @@ fn the_fixed_interval_covers_where_units_have_heavy_tails() {
         });
         assert!((0.93..=0.975).contains(&share), "n = {n}: {share}");
     }
+}
+
+#[test]
+fn unlucky_processes_lean_the_change_to_neither_side() {
+    // One process in ten is slow by a half, whichever arm it is.
+    let arm = |seed: u64, stream: u64| {
+        let luck = uniform(7 * seed + stream, 32);
+        let noise = normal(7 * seed + stream + 3, 32);
+        let slow = |(luck, x): (f64, f64)| {
+            0.01 * x + if luck < 0.1 { 0.5 } else { 0.0 }
+        };
+        luck.into_iter().zip(noise).map(slow).collect::<Vec<f64>>()
+    };
+    let less = |b: &[f64], a: &[f64]| -> Vec<f64> {
+        b.iter().zip(a).map(|(b, a)| b - a).collect()
+    };
+    let (mut sum, mut squares, mut held, mut lean) = (0.0, 0.0, 0, 0.0);
+    for seed in 0..2000 {
+        let (a, b, other) = (arm(seed, 0), arm(seed, 1), arm(seed, 2));
+        let units = Units {
+            candidate: less(&b, &a),
+            again: less(&b, &other),
+            null: less(&other, &a),
+        };
+        let of = |units: &Units| {
+            let rule = VerdictRule::default();
+            let kind = MetricKind::Timed;
+            find(units, kind, Better::Lower, &rule).unwrap().change
+        };
+        let change = of(&units);
+        sum += change.point;
+        squares += change.point * change.point;
+        held += u32::from(change.low <= 0.0 && 0.0 <= change.high);
+        // Both baselines in one series would lean towards "faster".
+        let mean = units.candidate.iter().zip(&units.again);
+        let mean = mean.map(|(x, y)| f64::midpoint(*x, *y)).collect();
+        lean += of(&Units { candidate: mean, again: vec![], ..units }).point;
+    }
+    let error = (squares / 2000.0).sqrt() / 2000_f64.sqrt();
+    assert!((sum / 2000.0).abs() < 4.0 * error, "{} +- {error}", sum / 2000.0);
+    assert!(lean / 2000.0 < -10.0 * error, "{}", lean / 2000.0);
+    assert!((1860..=1950).contains(&held), "{held} of 2000");
 }
 
 #[test]
@@ -196,7 +242,7 @@ fn nan_infinity_and_no_units_are_errors() {
         (vec![f64::NAN, 0.0], vec![0.0, 0.1]),
         (vec![0.0, 0.1], vec![f64::INFINITY, 0.1]),
     ] {
-        let units = Units { candidate, null };
+        let units = Units { candidate, null, ..Units::default() };
         assert!(
             find(&units, MetricKind::Timed, Better::Lower, &rule).is_err(),
             "{units:?}"

@@ -15,15 +15,15 @@ const SPREAD: f64 = 0.02;
 
 /// A comparison of `n` units whose true change is `truth`, a logarithm.
 fn units(seed: u64, n: usize, truth: f64, spread: f64) -> Units {
-    let draw = |stream: u64, mean: f64, spread: f64| {
-        normal(4 * seed + stream, n)
-            .iter()
-            .map(|x| mean + spread * x)
-            .collect::<Vec<f64>>()
+    // Three arms, so that B against the mean of A and A' spreads as asked.
+    let arm = |stream: u64| {
+        let spread = spread / 1.5_f64.sqrt();
+        normal(4 * seed + stream, n).into_iter().map(move |x| spread * x)
     };
     Units {
-        candidate: draw(0, truth, spread),
-        null: draw(1, 0.0, spread * (4.0_f64 / 3.0).sqrt()),
+        candidate: arm(1).zip(arm(0)).map(|(b, a)| truth + b - a).collect(),
+        again: arm(1).zip(arm(2)).map(|(b, a)| truth + b - a).collect(),
+        null: arm(2).zip(arm(0)).map(|(again, a)| again - a).collect(),
     }
 }
 
@@ -124,6 +124,7 @@ fn ever(
     (4..=100).step_by(4).any(|n| {
         let seen = Units {
             candidate: all.candidate[..n].to_vec(),
+            again: all.again[..n].to_vec(),
             null: all.null[..n].to_vec(),
         };
         wanted(verdict(&seen, rule))

@@ -6,7 +6,11 @@ use super::*;
 use crate::{Block, MetricKind, Units, find, units_of};
 
 fn timed(candidate: &[f64], null: &[f64], rule: &VerdictRule) -> Finding {
-    let units = Units { candidate: candidate.to_vec(), null: null.to_vec() };
+    let units = Units {
+        candidate: candidate.to_vec(),
+        null: null.to_vec(),
+        ..Units::default()
+    };
     find(&units, MetricKind::Timed, Better::Lower, rule).unwrap()
 }
 
@@ -39,7 +43,8 @@ fn the_worked_example_comes_out_as_written() {
         block(10.06, 10.39, 10.12),
     ]])
     .unwrap();
-    assert!(close(first.candidate[0], 0.0299, 4), "{first:?}");
+    assert!(close(first.candidate[0], 0.0314, 4), "{first:?}");
+    assert!(close(first.again[0], 0.0284, 4), "{first:?}");
     assert!(close(first.null[0], 0.0010, 4), "{first:?}");
 
     let null = [0.0010, -0.0040, 0.0030, 0.0050, -0.0020, -0.0015];
@@ -99,8 +104,8 @@ fn the_worked_example_comes_out_as_written() {
             "+1.4 % may be chance: p = 0.066, a call needs 0.01 or less",
             "not shown to lie within 1 % to either side: +0.20 % to +2.6 %, \
              90 %",
-            "a change of 3.0 % would have been called in 80 of 100 such \
-             comparisons, one of 3.7 % in 95",
+            "a change of 3.6 % would have been called in 80 of 100 such \
+             comparisons, one of 5.0 % in 95",
         ]
     );
 }
@@ -167,8 +172,11 @@ fn the_better_way_decides_between_faster_and_slower() {
         (-0.03, Better::Higher, Verdict::Slower),
         (0.03, Better::Neither, Verdict::Unclear),
     ] {
-        let units =
-            Units { candidate: around(mean, 0.002), null: around(0.0, 0.002) };
+        let units = Units {
+            candidate: around(mean, 0.002),
+            null: around(0.0, 0.002),
+            ..Units::default()
+        };
         let finding = find(&units, MetricKind::Timed, better, &rule).unwrap();
         let judged = alone(finding, &rule);
         assert_eq!(judged.verdict, expected, "{mean}, {better:?}");
@@ -276,7 +284,8 @@ fn a_rule_outside_its_range_is_an_error() {
         VerdictRule { false_discovery_rate: 1.0, ..good },
     ] {
         assert!(bad.check().is_err(), "{bad:?}");
-        let units = Units { candidate: vec![0.1], null: vec![0.1] };
+        let units =
+            Units { candidate: vec![0.1], null: vec![0.1], ..Units::default() };
         assert!(find(&units, MetricKind::Timed, Better::Lower, &bad).is_err());
     }
     let free = VerdictRule { floor: 0.0, equivalence: 0.0, ..good };
