@@ -482,7 +482,7 @@ mod tests {
         });
         let report = reported(some.chain(good).chain(bad).collect());
         let text = report.text();
-        assert!(text.contains("10.00 % [6.56, 14.94]"), "{text}");
+        assert!(text.contains("10.00 % [6.57, 14.94]"), "{text}");
         assert!(text.contains("0.00 % [0.00, 1.88]"), "{text}");
         // The slowdown was found in none, and its intervals miss it.
         assert!(report.missed >= 1, "{text}");

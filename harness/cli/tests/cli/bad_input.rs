@@ -21,11 +21,11 @@ fn unknown_names_are_answered_with_the_nearest_valid_one() {
         ),
         (
             format!("predict slm/tiny/decode context=many {on}"),
-            vec!["`many`", "an integer from 1"],
+            vec!["`many`", "an integer, 1 or more"],
         ),
         (
             format!("predict slm/tiny/decode context=0 {on}"),
-            vec!["`0`", "an integer from 1"],
+            vec!["`0`", "an integer, 1 or more"],
         ),
         (
             format!("predict slm/tiny/decode context=1 context=2 {on}"),
