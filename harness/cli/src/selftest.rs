@@ -24,7 +24,9 @@ use assay_measure::paired::{
     ArmSample, Executable, Lockstep, PairedRun, PairedSettings, compare,
 };
 use assay_schema::{Better, Seconds};
-use assay_statistics::{Block, MetricKind, VerdictRule, find, judge, units_of};
+use assay_statistics::{
+    Block, MetricKind, Units, VerdictRule, find, judge, units_of,
+};
 
 use crate::progress::Progress;
 use crate::sources::now;
