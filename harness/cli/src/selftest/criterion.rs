@@ -3,7 +3,9 @@
 //! As its users do: one process measures the baseline and saves it, the next
 //! measures the candidate against it; the verdict is what it prints. The
 //! budget is cut as criterion cuts its own default (3 s of warm-up to 5 s of
-//! measuring). Its analysis comes on top and is not counted.
+//! measuring). Its analysis comes on top and is not counted; it draws 10,000
+//! bootstrap resamples where the default is 100,000, which moves a p of 0.05
+//! by 0.002 and saves a second of every comparison.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,6 +15,9 @@ use anyhow::{Context, Result, bail};
 use assay_schema::Verdict;
 
 use super::bodies::Body;
+
+/// Bootstrap resamples of criterion's analysis.
+const RESAMPLES: usize = 10_000;
 
 /// Compares `candidate` units of a body with `baseline` units of it.
 pub(crate) fn compare(
@@ -78,6 +83,7 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let baseline = "base".to_owned();
     let criterion = criterion::Criterion::default()
         .without_plots()
+        .nresamples(RESAMPLES)
         .output_directory(Path::new(folder))
         .warm_up_time(Duration::from_secs_f64(seconds * 3.0 / 8.0))
         .measurement_time(Duration::from_secs_f64(seconds * 5.0 / 8.0));
