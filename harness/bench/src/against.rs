@@ -20,6 +20,8 @@ pub(crate) struct Compared {
     pub(crate) text: String,
     /// Benchmarks called slower.
     pub(crate) slower: usize,
+    /// Benchmarks with an [`obstacle`] that nobody forced.
+    pub(crate) refused: Vec<String>,
 }
 
 /// Why two sides may not be compared unless forced, in words.
@@ -31,12 +33,21 @@ pub(crate) fn obstacle(pair: &Pair) -> Option<String> {
             baseline.machine, candidate.machine
         ));
     }
-    (baseline.work != candidate.work).then(|| {
-        format!(
+    if baseline.work != candidate.work {
+        return Some(format!(
             "an iteration did other work in the baseline ({}); now it does {}",
             listed(&baseline.work),
             listed(&candidate.work)
-        )
+        ));
+    }
+    candidate.metrics.iter().find_map(|(name, now)| {
+        let then = baseline.metrics.get(name)?;
+        (then.unit != now.unit).then(|| {
+            format!(
+                "{name} was in `{}` in the baseline; now it is in `{}`",
+                then.unit, now.unit
+            )
+        })
     })
 }
 
@@ -53,11 +64,18 @@ pub(crate) fn compare(
 ) -> Compared {
     let rule =
         VerdictRule { floor, equivalence: floor, ..VerdictRule::default() };
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
+    let mut refused = Vec::new();
     for pair in pairs {
-        match finding(pair, &rule, force) {
+        if let (false, Some(why)) = (force, obstacle(pair)) {
+            refused.push(pair.candidate.name.clone());
+            others
+                .push((pair, format!("{why}; --force compares all the same")));
+            continue;
+        }
+        match finding(pair, &rule) {
             Ok(finding) => rows.push((pair, finding)),
-            Err(why) => refused.push((pair, why)),
+            Err(why) => others.push((pair, why)),
         }
     }
     let findings: Vec<Finding> =
@@ -69,15 +87,8 @@ pub(crate) fn compare(
         .map(|((pair, finding), judged)| (pair, finding, judged))
         .collect();
     rows.sort_by(|(_, a, x), (_, b, y)| {
-        let order = |verdict| match verdict {
-            Verdict::Slower => 0,
-            Verdict::Unclear => 1,
-            Verdict::Faster => 2,
-            Verdict::Same => 3,
-        };
-        order(x.verdict)
-            .cmp(&order(y.verdict))
-            .then(b.change.point.total_cmp(&a.change.point))
+        let (x, y) = (key(x.verdict, a), key(y.verdict, b));
+        x.0.cmp(&y.0).then(y.1.total_cmp(&x.1))
     });
     let mut text = format!(
         "\nAgainst the baseline `{name}`, which was not measured at the same \
@@ -90,7 +101,7 @@ pub(crate) fn compare(
             text.push_str(&format!("    forced: {why}\n"));
         }
     }
-    for (pair, why) in &refused {
+    for (pair, why) in &others {
         text.push_str(&format!(
             "{}: not compared\n    {why}\n",
             pair.candidate.name
@@ -100,17 +111,22 @@ pub(crate) fn compare(
         .iter()
         .filter(|(_, _, judged)| judged.verdict == Verdict::Slower)
         .count();
-    Compared { text, slower }
+    Compared { text, slower, refused }
 }
 
-fn finding(
-    pair: &Pair,
-    rule: &VerdictRule,
-    force: bool,
-) -> Result<Finding, String> {
-    if let (false, Some(why)) = (force, obstacle(pair)) {
-        return Err(format!("{why}; --force compares all the same"));
+/// Worst first, as `assay compare` orders its rows: by verdict, then the
+/// larger change first, of `unclear` ones whichever way it goes.
+fn key(verdict: Verdict, finding: &Finding) -> (u8, f64) {
+    let change = finding.change.point;
+    match verdict {
+        Verdict::Slower => (0, change),
+        Verdict::Unclear => (1, change.abs()),
+        Verdict::Same => (2, change),
+        Verdict::Faster => (3, change),
     }
+}
+
+fn finding(pair: &Pair, rule: &VerdictRule) -> Result<Finding, String> {
     units_of_series(&pair.baseline.seconds, &pair.candidate.seconds)
         .and_then(|units| find(&units, MetricKind::Timed, Better::Lower, rule))
         .map_err(|error| error.to_string())
@@ -142,14 +158,23 @@ fn row(pair: &Pair, finding: &Finding, judged: &Judged) -> String {
 /// What else is not as it was: counts and answers, which need no statistics.
 fn moved(Pair { baseline, candidate }: &Pair) -> Vec<String> {
     let mut all = Vec::new();
-    if baseline.fingerprint != candidate.fingerprint {
-        all.push("the output's fingerprint differs: another answer".to_owned());
+    match (baseline.fingerprint, candidate.fingerprint) {
+        (Some(then), Some(now)) if then != now => all.push(
+            "the output's fingerprint differs: another answer".to_owned(),
+        ),
+        (Some(_), None) | (None, Some(_)) => all.push(
+            "only one side has a fingerprint of its output: answers are not \
+             compared"
+                .to_owned(),
+        ),
+        (Some(_), Some(_)) | (None, None) => {}
     }
     for (name, now) in &candidate.metrics {
         let counted = name == "allocations" || name.starts_with("quality/");
-        let Some(then) = baseline.metrics.get(name).filter(|_| counted) else {
-            continue;
-        };
+        let then = baseline.metrics.get(name);
+        // Another unit is an obstacle, which is told where it was forced.
+        let comparable = then.filter(|then| counted && then.unit == now.unit);
+        let Some(then) = comparable else { continue };
         let change = now.value / then.value - 1.0;
         if now.value.total_cmp(&then.value).is_ne() {
             let by = if change.is_finite() {

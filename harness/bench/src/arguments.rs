@@ -25,7 +25,7 @@ Usage: cargo bench [--bench TARGET] -- [FILTER...] [FLAGS]
   --help                 this text
 
 Exit code: 0 done; 1 a benchmark failed or is slower than its baseline;
-2 wrong flags, names or files.
+2 wrong flags, names or files, or a baseline that needs --force.
 ";
 
 /// What is to be done.
@@ -74,7 +74,7 @@ const VALUED: [(&str, &str); 10] = [
     ("--budget", "a time such as 500ms or 2s"),
     ("--save-baseline", NAME_RULE),
     ("--baseline", NAME_RULE),
-    ("--floor", "a percentage from 0% to 100%"),
+    ("--floor", "a percentage from 0% to below 100%, such as 1%"),
     ("--assay-lockstep", "the path of a socket"),
     // What libtest takes, accepted so that cargo and nextest may pass it on.
     ("--format", "`pretty` or `terse`"),
@@ -213,10 +213,12 @@ fn time(text: &str) -> Option<Seconds> {
     (seconds > 0.0 && seconds <= 86_400.0).then_some(Seconds(seconds))
 }
 
-/// `1%` or `1` (per cent).
+/// A share from `1%`, in the very texts that `assay compare` takes: 0 or more,
+/// below 100 %.
 fn percent(text: &str) -> Option<f64> {
-    let value: f64 = text.strip_suffix('%').unwrap_or(text).parse().ok()?;
-    (0.0..=100.0).contains(&value).then_some(value / 100.0)
+    let number = text.trim().strip_suffix('%')?;
+    let share = number.trim().parse::<f64>().ok()? / 100.0;
+    (0.0..1.0).contains(&share).then_some(share)
 }
 
 /// A name that is a folder's and cannot lead out of it.
@@ -279,6 +281,17 @@ mod tests {
         insta::assert_snapshot!(said("--budget soon"), @"--budget is `soon`; expected a time such as 500ms or 2s");
         insta::assert_snapshot!(said("--baseline"), @"--baseline is `nothing`; expected letters, digits, `.`, `_` and `-`, no `.` in front");
         insta::assert_snapshot!(said("--save-baseline ../x"), @"--save-baseline is `../x`; expected letters, digits, `.`, `_` and `-`, no `.` in front");
-        insta::assert_snapshot!(said("--floor NaN"), @"--floor is `NaN`; expected a percentage from 0% to 100%");
+        insta::assert_snapshot!(said("--floor NaN"), @"--floor is `NaN`; expected a percentage from 0% to below 100%, such as 1%");
+    }
+
+    #[test]
+    fn a_percentage_has_its_sign_and_a_range() {
+        assert_eq!(percent("1%"), Some(0.01));
+        assert_eq!(percent(" 0.5 %"), Some(0.005));
+        assert_eq!(percent("0%"), Some(0.0));
+        for wrong in ["1", "", "%", "-1%", "100%", "nan%", "inf%", "a%", "1%%"]
+        {
+            assert_eq!(percent(wrong), None, "{wrong}");
+        }
     }
 }

@@ -56,6 +56,17 @@ pub enum BenchError {
         /// The nearest baseline.
         nearest: Option<String>,
     },
+    /// Benchmarks that their baseline does not fit, without `--force`.
+    #[error(
+        "not compared with the baseline `{baseline}`: {}; --force compares them all the same",
+        names.join(", ")
+    )]
+    NotComparable {
+        /// The baseline.
+        baseline: String,
+        /// The benchmarks.
+        names: Vec<String>,
+    },
     /// A file or socket that cannot be used.
     #[error("{}: {problem}", path.display())]
     File {

@@ -20,7 +20,8 @@ use crate::{Bench, BenchError, serve_lockstep};
 ///
 /// Prints to standard output, errors to standard error. The exit code is 0
 /// when all is well, 1 when a benchmark failed or is slower than its baseline,
-/// 2 for wrong flags, names or files.
+/// 2 for wrong flags, names or files, and where a baseline does not fit and
+/// was not forced.
 pub fn run<W: Into<String>>(
     bench: &Bench,
     arguments: impl IntoIterator<Item = W>,
@@ -165,6 +166,13 @@ impl<C: Clock + Clone + 'static> Measuring<'_, C> {
         if let Some(name) = baseline {
             let compared = compare(name, &pairs, *floor, *force);
             out.write_all(compared.text.as_bytes())?;
+            if !compared.refused.is_empty() {
+                out.flush()?;
+                return Err(BenchError::NotComparable {
+                    baseline: name.clone(),
+                    names: compared.refused,
+                });
+            }
             failed += compared.slower;
         }
         Ok(failed)

@@ -17,8 +17,9 @@ pub(crate) use selftest::{SelftestArgs, TextOrMarkdown};
     name = "assay",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done; 1 a failed case, verification or check; \
-                  2 wrong input; 3 this machine cannot do it; 101 a bug"
+    after_help = "Exit codes: 0 done; 1 a regression, or a failed case, \
+                  verification or check; 2 wrong input; 3 this machine \
+                  cannot do it; 4 unclear where --prove was asked; 101 a bug"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

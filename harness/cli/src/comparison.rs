@@ -8,6 +8,7 @@
 mod benches;
 mod cells;
 mod commands;
+mod instructions;
 mod markdown;
 mod run_directories;
 mod text;
@@ -21,7 +22,8 @@ use crate::exit::Fault;
 
 pub(crate) use benches::benches;
 pub(crate) use commands::commands;
-pub(crate) use markdown::markdown;
+pub(crate) use instructions::check_callgrind;
+pub(crate) use markdown::{escaped, markdown};
 pub(crate) use run_directories::run_directories;
 pub(crate) use text::text;
 pub(crate) use turns::Turns;
@@ -32,6 +34,10 @@ pub(crate) struct Blocks {
     pub(crate) rule: VerdictRule,
     /// Have callgrind count instructions too.
     pub(crate) counted: bool,
+    /// The same answer is asked for: say where none could be compared.
+    pub(crate) same_output: bool,
+    /// Compare what is there, in spite of what is not.
+    pub(crate) force: bool,
 }
 
 /// A comparison that was made.
@@ -69,6 +75,44 @@ fn notes_of(run: &PairedRun) -> Vec<String> {
     )];
     notes.extend(run.notes.iter().cloned());
     notes
+}
+
+/// Why a run says nothing of `--same-output`; `None` where answers were
+/// compared.
+fn unanswered(run: &PairedRun) -> Option<String> {
+    if run.answer_changed().is_some() {
+        return None;
+    }
+    let why = if run.answer_wavers() {
+        "the baseline's own answer changes from turn to turn"
+    } else {
+        "a side gives no answer"
+    };
+    Some(format!("--same-output: {} was not compared: {why}", run.name))
+}
+
+/// Adds what the notes say of answers: where they differ, and that none was
+/// compared though the same was asked for.
+fn note_answers(comparison: &mut Comparison, same_output: bool) {
+    let mut cases: Vec<&str> = comparison
+        .rows
+        .iter()
+        .filter(|row| row.reasons.iter().any(|why| cells::is_of_answer(why)))
+        .map(|row| row.case.as_str())
+        .collect();
+    cases.sort_unstable();
+    cases.dedup();
+    let suite = &mut comparison.suite;
+    if !cases.is_empty() {
+        suite.notes.push(format!("the answer differs: {}", cases.join(", ")));
+    }
+    if same_output && suite.output_changed.is_none() {
+        suite.notes.push(
+            "--same-output: no answer was compared, so none is shown to be \
+             the same"
+                .to_owned(),
+        );
+    }
 }
 
 /// Whether any answer changed: `None` where none was compared.

@@ -78,13 +78,19 @@ pub(crate) fn finish(done: Verdict) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints to standard output; a closed pipe (`assay ... | head`) ends the
-/// program quietly.
+/// Prints to standard output. Whoever closed the pipe (`assay ... | head`)
+/// has read enough: the verb goes on, and its exit code stays what it is. Any
+/// other failure, such as a full disk, ends the program with 3.
 pub(crate) fn print(text: &str) {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
     let mut out = std::io::stdout().lock();
     let wrote = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if wrote.is_err() {
-        std::process::exit(0);
+    match wrote {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            eprintln!("assay: standard output: {error}");
+            std::process::exit(3);
+        }
     }
 }

@@ -33,7 +33,7 @@ use clap::Parser;
 use arguments::{Cli, Verb};
 
 #[global_allocator]
-static ALLOCATOR: allocator::Counting = allocator::Counting::new();
+static ALLOCATOR: allocator::Counting = allocator::counting();
 
 fn main() -> std::process::ExitCode {
     allocator::keep_freed_memory();

@@ -21,12 +21,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use assay_measure::MonotonicClock;
 use assay_measure::paired::{
-    ArmSample, Executable, Lockstep, PairedRun, PairedSettings, compare,
+    Executable, Lockstep, PairedRun, PairedSettings, compare,
 };
 use assay_schema::{Better, Seconds};
-use assay_statistics::{
-    Block, MetricKind, Units, VerdictRule, find, judge, units_of,
-};
+use assay_statistics::{MetricKind, Units, VerdictRule, find, judge, units_of};
 
 use crate::progress::Progress;
 use crate::sources::now;
@@ -46,7 +44,8 @@ pub(crate) fn make(
     progress: &mut Progress,
 ) -> Result<()> {
     let done = record.done();
-    for tasks in plan.groups(record.header.seed) {
+    let seed = record.held.header.seed;
+    for tasks in plan.groups(seed) {
         let open = |task: &&Task| {
             let part = plan.part[task.part].name.clone();
             !done.contains(&(part, task.tool, task.index))
@@ -55,12 +54,20 @@ pub(crate) fn make(
         let Some(first) = open.first() else { continue };
         let part = &plan.part[first.part];
         progress.begin(&format!("{} ({} comparisons)", part.name, open.len()));
-        let neighbour = part.noise.start()?;
+        let mut neighbour = part.noise.start()?;
         for task in &open {
             if interrupted.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            record.add(one(task, part, record.header.seed))?;
+            let made = one(task, part, seed);
+            // A signal reaches the children too: what it touched is not kept.
+            if interrupted.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if let Some(neighbour) = &mut neighbour {
+                neighbour.check()?;
+            }
+            record.add(made)?;
         }
         drop(neighbour);
         progress.end(&format!("{}: {} made", part.name, open.len()));
@@ -133,19 +140,7 @@ fn lockstep(
 
 /// The run's units and verdict.
 fn fill(made: &mut Made, run: &PairedRun) -> Result<()> {
-    let rounds: Vec<Vec<Block>> = run
-        .rounds
-        .iter()
-        .map(|round| {
-            let seconds = |[a, b, again]: &[ArmSample; 3]| Block {
-                baseline: a.seconds,
-                candidate: b.seconds,
-                repeat: again.seconds,
-            };
-            round.iter().map(seconds).collect()
-        })
-        .collect();
-    let mut units = units_of(&rounds)?;
+    let mut units = units_of(&run.blocks_of(|sample| sample.seconds))?;
     let Units { candidate, again, null } = &mut units;
     for unit in candidate.iter_mut().chain(again).chain(null) {
         *unit = as_kept(*unit);

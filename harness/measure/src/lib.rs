@@ -23,7 +23,7 @@
     )
 )]
 
-#[cfg(feature = "paired")]
+#[cfg(all(unix, feature = "paired"))]
 mod callgrind;
 mod clock;
 #[cfg(feature = "host")]
@@ -46,7 +46,7 @@ mod timer;
 mod watch;
 mod workload;
 
-#[cfg(feature = "paired")]
+#[cfg(all(unix, feature = "paired"))]
 pub use callgrind::{
     CallgrindError, CommandLine, Counts, count_difference, count_instructions,
     instructions_metric, parse_totals,

@@ -2,7 +2,7 @@
 //! turn by turn in random order.
 //!
 //! What disturbs a machine lasts longer than a millisecond, so three turns of
-//! a millisecond each, one after the other, meet the same weather: the ratio
+//! some 0.15 ms each, one after the other, meet the same weather: the ratio
 //! within such a *block* is quiet where each time alone is not. The third arm
 //! is the null: whatever it shows, this method shows of nothing at all, here
 //! and today. Fresh processes start every *round*, because a process keeps
@@ -20,7 +20,7 @@
 
 mod arm;
 #[cfg(unix)]
-mod child;
+pub(crate) mod child;
 #[cfg(unix)]
 mod command;
 mod counted;
@@ -41,7 +41,9 @@ mod suite;
 
 pub use arm::{Arm, ArmSample, Side, Slot, Started, Starter};
 #[cfg(unix)]
-pub use command::{CommandArm, Commands, kill_running};
+pub use child::kill_running;
+#[cfg(unix)]
+pub use command::{CommandArm, Commands};
 pub use counted::counted_row;
 pub use engine::{Ended, PairedRun, compare};
 pub use error::PairedError;

@@ -120,7 +120,8 @@ pub struct ComparisonRow {
     pub baseline: Option<f64>,
     /// Typical value of the candidate, in `unit`.
     pub candidate: Option<f64>,
-    /// Two-sided p of "no change", before and after the suite's correction.
+    /// Two-sided p of no change; 1 / e where `any_time`. Before the suite's
+    /// correction.
     pub p: Option<f64>,
     /// Benjamini-Hochberg adjusted.
     pub p_adjusted: Option<f64>,
@@ -155,6 +156,9 @@ pub struct ComparisonSuite {
     pub floor: f64,
     /// The size within which `same` was shown.
     pub equivalence: f64,
+    /// Whether the any-time intervals decided (`--prove`).
+    #[serde(default)]
+    pub any_time: bool,
     /// The share of false calls among calls that is tolerated over the suite.
     pub false_discovery_rate: f64,
     /// Null arms that would have been called, of how many.

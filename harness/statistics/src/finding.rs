@@ -114,8 +114,11 @@ pub fn find(
     check(&units.again, 0, "a comparison")?;
     check(&units.null, 0, "a comparison")?;
     let series = [units.candidate.as_slice(), units.again.as_slice()];
-    let has_both = units.again.len() == units.candidate.len();
-    let series = if has_both { &series[..] } else { &series[..1] };
+    let [left, right] = series.map(<[f64]>::len);
+    if right > 0 && left != right {
+        return Err(StatisticsError::Lengths { left, right });
+    }
+    let series = if right > 0 { &series[..] } else { &series[..1] };
     let mut candidate = Spread::of(series);
     let null = (!units.null.is_empty()).then(|| Spread::of(&[&units.null]));
     let certainty = certainty(&candidate, null.as_ref(), kind);

@@ -20,7 +20,7 @@
 //!
 //! And those that a comparison of two builds meets:
 //!
-//! - [`units_of`], [`stretches`], [`units_of_series`]: from measured blocks,
+//! - [`units_of`], [`units_of_series`]: from measured blocks,
 //!   or from two runs, to one logarithm of a ratio for each independent unit.
 //! - [`find`]: what the units say of one row: change, intervals for a fixed
 //!   budget and for any stopping time, the same of the baseline against
@@ -71,9 +71,7 @@ pub use interval::{
 };
 pub use modes::{LEAST_FOR_MODES, modes};
 pub use multiplicity::{benjamini_hochberg, e_benjamini_hochberg};
-pub use paired::{
-    Block, Units, interquartile_mean, stretches, units_of, units_of_series,
-};
+pub use paired::{Block, Units, interquartile_mean, units_of, units_of_series};
 pub use prediction_error::{
     geometric_mean, largest_absolute_error, median_absolute_error,
     relative_errors,

@@ -16,10 +16,9 @@
 //!
 //! Blocks that follow each other are not independent, and processes differ
 //! from each other by more than their iterations do. So the unit is a triple
-//! of fresh processes where starting one is cheap, and a stretch of
-//! consecutive blocks elsewhere; its value is the interquartile mean over its
-//! blocks: the mean of the middle half, which a burst of noise in a quarter of
-//! the blocks cannot move far, and which wastes less than the median.
+//! of fresh processes. Its value is the interquartile mean over its blocks: the
+//! mean of the middle half, which a burst of noise in a quarter of the blocks
+//! cannot move far, and which wastes less than the median.
 
 use crate::StatisticsError;
 use crate::error::check_positive;
@@ -101,12 +100,7 @@ fn check_block(block: Block, index: usize) -> Result<(), StatisticsError> {
     Ok(())
 }
 
-/// Consecutive stretches of nearly equal length: `how_many`, or one for each
-/// block where there are fewer blocks.
-pub fn stretches(blocks: &[Block], how_many: usize) -> Vec<Vec<Block>> {
-    cut(blocks, how_many).map(<[Block]>::to_vec).collect()
-}
-
+/// Consecutive parts of nearly equal length, at most one for each value.
 fn cut<T>(series: &[T], how_many: usize) -> impl Iterator<Item = &[T]> {
     let (n, parts) = (series.len(), how_many.min(series.len()));
     (0..parts).map(move |i| &series[i * n / parts..(i + 1) * n / parts])
@@ -271,16 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn stretches_are_consecutive_and_nearly_equal() {
-        let blocks: Vec<Block> =
-            (1..=10).map(|i| block(1.0, f64::from(i), 1.0)).collect();
-        let lengths: Vec<usize> =
-            stretches(&blocks, 4).iter().map(Vec::len).collect();
+    fn parts_are_consecutive_and_nearly_equal() {
+        let series: Vec<u32> = (0..10).collect();
+        let parts: Vec<&[u32]> = cut(&series, 4).collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
         assert_eq!(lengths, [2, 3, 2, 3]);
-        assert_eq!(stretches(&blocks, 4).concat(), blocks);
-        assert_eq!(stretches(&blocks, 99).len(), 10);
-        assert!(stretches(&blocks, 0).is_empty());
-        assert!(stretches(&[], 5).is_empty());
+        assert_eq!(parts.concat(), series);
+        assert_eq!(cut(&series, 99).count(), 10);
+        assert_eq!(cut(&series, 0).count(), 0);
     }
 
     #[test]

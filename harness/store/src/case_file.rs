@@ -65,7 +65,10 @@ pub fn read_case(path: &Path) -> Result<CaseFile, StoreError> {
 }
 
 /// The bytes of a file, decompressed where its name ends in `.zst`.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
+///
+/// # Errors
+/// The file cannot be read, or is no zstd stream.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
     let mut file = File::open(path).map_err(StoreError::io("read", path))?;
     let mut bytes = Vec::new();
     let read = if path.extension().is_some_and(|end| end == "zst") {

@@ -36,7 +36,7 @@ mod publish;
 #[cfg(test)]
 mod fixture;
 
-pub use case_file::{CaseFile, TORN_LINE, read_case};
+pub use case_file::{CaseFile, TORN_LINE, read_bytes, read_case};
 pub use case_writer::CaseWriter;
 pub use directory::RunDirectory;
 pub use error::StoreError;

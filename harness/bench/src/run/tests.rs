@@ -151,17 +151,49 @@ fn other_work_and_other_answers_are_said() {
             routine.throughputs = vec![Throughput::Bytes(elements)];
             routine
         });
-        ran(&bench, &clock, folder.path(), line).text
+        ran(&bench, &clock, folder.path(), line)
     };
     compared("--save-baseline main", 64.0, 1);
     let other = compared("--baseline main", 128.0, 1);
-    assert!(other.contains("Bytes(64.0)"), "{other}");
-    assert!(other.contains("scan: not compared"), "{other}");
+    assert!(other.text.contains("Bytes(64.0)"), "{}", other.text);
+    assert!(other.text.contains("scan: not compared"), "{}", other.text);
+    let refused = other.result.unwrap_err().to_string();
+    assert!(refused.contains("`main`: scan; --force"), "{refused}");
     let forced = compared("--baseline main --force", 128.0, 1);
-    assert!(forced.contains("scan: same"), "{forced}");
-    assert!(forced.contains("forced: an iteration did other work"), "{forced}");
-    let answer = compared("--baseline main", 64.0, 2);
+    let text = forced.text;
+    assert!(text.contains("scan: same"), "{text}");
+    assert!(text.contains("forced: an iteration did other work"), "{text}");
+    assert_eq!(forced.result.unwrap(), 0);
+    let answer = compared("--baseline main", 64.0, 2).text;
     assert!(answer.contains("another answer"), "{answer}");
+}
+
+#[test]
+fn another_unit_is_refused_and_a_fingerprint_that_came_is_no_other_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let compared = |line: &str, unit: &'static str, answers: bool| {
+        let (mut bench, clock) = (Bench::new(), FakeClock::new());
+        let body = spending(&clock, 1e-3, line.len() as u64);
+        bench.bench("scan", move |b| {
+            let mut routine =
+                body(b).metric("recall", unit, Better::Higher, |_| 0.5);
+            if !answers {
+                routine.fingerprint = None;
+            }
+            routine
+        });
+        ran(&bench, &clock, folder.path(), line)
+    };
+    compared("--save-baseline main", "1", false);
+    let came = compared("--baseline main", "1", true);
+    assert_eq!(came.result.unwrap(), 0, "{}", came.text);
+    assert!(!came.text.contains("another answer"), "{}", came.text);
+    assert!(came.text.contains("only one side"), "{}", came.text);
+    let unit = compared("--baseline main", "%", true);
+    let refused = unit.result.unwrap_err().to_string();
+    assert!(refused.contains("--force"), "{refused}");
+    let said = "recall was in `1` in the baseline; now it is in `%`";
+    assert!(unit.text.contains(said), "{}", unit.text);
 }
 
 #[test]

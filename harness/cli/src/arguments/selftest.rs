@@ -21,7 +21,8 @@ pub(crate) struct SelftestArgs {
     /// [default: runs/selftest.jsonl, runs/selftest-quick.jsonl].
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Only show the table of what the record holds.
+    /// Only show the table of what a record holds, of any machine, compressed
+    /// (.zst) or not.
     #[arg(long)]
     pub(crate) table: bool,
     /// Seed of every order.

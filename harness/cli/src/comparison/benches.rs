@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use assay_measure::paired::{
-    Executable, Lockstep, PairedError, Row, Side, SuiteFacts, compare,
-    counted_row, failed_row, is_decided, list, rows, suite,
+    Executable, Lockstep, PairedError, Side, SuiteFacts, compare, failed_row,
+    is_decided, list, rows, suite,
 };
 use assay_measure::{CommandLine, MonotonicClock};
-use assay_statistics::VerdictRule;
 
-use super::commands::counted_once;
-use super::{Blocks, Compared, Turns, either, ends_all, notes_of};
+use super::instructions::{Counted, INSTRUCTIONS, instructions};
+use super::{
+    Blocks, Compared, Turns, either, ends_all, note_answers, notes_of,
+    unanswered,
+};
 use crate::exit::{Fault, machine};
 use crate::progress::Progress;
 
@@ -22,9 +24,10 @@ pub(crate) fn benches(
     how: &Blocks,
     turns: &mut Turns,
 ) -> Result<Compared, Fault> {
-    let Blocks { settings, rule, counted } = how;
+    let Blocks { settings, rule, counted, same_output, force } = how;
     let (a, b) = (executable(baseline), executable(candidate));
-    let shared = shared(&a, &b, filter)?;
+    let shared = shared(&a, &b, filter, *force)?;
+    let suite_rows = shared.names.len();
     let mut facts = SuiteFacts {
         kind: "benchmarks in lockstep".to_owned(),
         baseline: baseline.to_owned(),
@@ -43,17 +46,23 @@ pub(crate) fn benches(
             &MonotonicClock::new(),
             settings,
             &mut |turn| turns.keep(turn),
-            &mut |run| is_decided(run, rule),
+            &mut |run| is_decided(run, rule, suite_rows),
         );
         match made.map_err(ends_all) {
             Ok(run) => {
                 facts.output_changed =
                     either(facts.output_changed, run.answer_changed());
                 facts.notes.extend(notes_of(&run));
+                if *same_output {
+                    facts.notes.extend(unanswered(&run));
+                }
                 let mut of_bench = rows(&run, rule);
                 if *counted {
-                    of_bench.retain(|row| row.metric != "instructions");
-                    of_bench.push(instructions(name, [&a, &b, &a], rule)?);
+                    let arms = [&a, &b, &a].map(|arm| body(arm, name));
+                    let made = instructions(name, &arms, how)?;
+                    failed |= made.failed;
+                    of_bench.retain(|row| row.metric != INSTRUCTIONS);
+                    of_bench.push(made.row);
                 }
                 found.extend(of_bench);
                 progress.end(name);
@@ -74,7 +83,8 @@ pub(crate) fn benches(
                 .to_owned(),
         );
     }
-    let comparison = suite(found, rule, facts);
+    let mut comparison = suite(found, rule, facts);
+    note_answers(&mut comparison, *same_output);
     Ok(Compared { comparison, failed })
 }
 
@@ -97,6 +107,7 @@ fn shared(
     a: &Executable,
     b: &Executable,
     filter: &str,
+    force: bool,
 ) -> Result<Shared, Fault> {
     let listed = |executable, side| {
         list(executable, side).map_err(|error: PairedError| {
@@ -127,34 +138,41 @@ fn shared(
         )
         .into());
     }
+    let lost = only_in(&before, &in_after);
+    if !lost.is_empty() && !force {
+        return Err(anyhow!(
+            "the candidate lacks benchmarks of the baseline: {}; --force \
+             compares the others",
+            lost.join(", ")
+        )
+        .into());
+    }
     let mut notes = Vec::new();
-    for (side, these, those) in
-        [("baseline", &before, &in_after), ("candidate", &after, &in_before)]
-    {
-        let alone: Vec<&str> = these
-            .iter()
-            .filter(|name| !those.contains(name))
-            .map(String::as_str)
-            .collect();
-        if !alone.is_empty() {
-            notes.push(format!("only in the {side}: {}", alone.join(", ")));
-        }
+    if !lost.is_empty() {
+        notes
+            .push(format!("forced: only in the baseline: {}", lost.join(", ")));
+    }
+    let new = only_in(&after, &in_before);
+    if !new.is_empty() {
+        notes.push(format!("only in the candidate: {}", new.join(", ")));
     }
     Ok(Shared { names, notes })
 }
 
-/// Set-up and one run of the body, less a run that starts and lists nothing.
-fn instructions(
-    name: &str,
-    arms: [&Executable; 3],
-    rule: &VerdictRule,
-) -> Result<Row, Fault> {
-    let mut counts = [0.0; 3];
-    for (count, arm) in counts.iter_mut().zip(arms) {
-        let of = |words: &[&str]| CommandLine::new(&arm.program, words);
-        let with = counted_once(&of(&["--test", "--exact", name]))?;
-        let without = counted_once(&of(&["--list"]))?;
-        *count = (with - without).max(0.0);
+fn only_in<'a>(these: &'a [String], those: &BTreeSet<&String>) -> Vec<&'a str> {
+    these
+        .iter()
+        .filter(|name| !those.contains(name))
+        .map(String::as_str)
+        .collect()
+}
+
+/// Set-up and one run of the body, less a run that starts and lists nothing:
+/// of ignored benchmarks there are none. After `--` a name is no flag.
+fn body(arm: &Executable, name: &str) -> Counted {
+    let of = |words: &[&str]| CommandLine::new(&arm.program, words);
+    Counted {
+        whole: of(&["--test", "--exact", "--", name]),
+        less: Some(of(&["--list", "--ignored"])),
     }
-    Ok(counted_row(name, "instructions", counts, rule.floor))
 }

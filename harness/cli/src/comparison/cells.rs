@@ -17,7 +17,8 @@ pub(super) const HEADINGS: [&str; 8] = [
 ];
 
 /// The cells of a row, unescaped. With `any_time` the interval is the one
-/// that holds at any stopping time.
+/// that holds at any stopping time; the baseline's change to itself has none
+/// of that kind, and no other decided.
 pub(super) fn cells(row: &ComparisonRow, any_time: bool) -> [String; 8] {
     let shown = if any_time { row.change_any_time } else { row.change };
     let value = |value: Option<f64>| {
@@ -28,7 +29,9 @@ pub(super) fn cells(row: &ComparisonRow, any_time: bool) -> [String; 8] {
         row.case.clone(),
         row.metric.clone(),
         shown.as_ref().map_or(String::new(), change),
-        row.null_change.as_ref().map_or(String::new(), change),
+        row.null_change.as_ref().map_or(String::new(), |null| {
+            if any_time { percent(null.point, true) } else { change(null) }
+        }),
         row.minimum_detectable_change
             .map_or(String::new(), |caught| percent(caught.power_80, false)),
         value(row.baseline),
@@ -131,14 +134,79 @@ pub(super) fn advice(comparison: &Comparison) -> Option<&'static str> {
     })
 }
 
-/// Whether a row's reasons are worth their space.
-pub(super) fn needs_reasons(row: &ComparisonRow) -> bool {
-    row.verdict != Verdict::Same
+/// The reasons of a row that are worth their space: of `same` rows only what
+/// was forced and that the answer differs.
+pub(super) fn told(row: &ComparisonRow) -> Vec<&str> {
+    let always = |why: &str| why.starts_with("forced") || is_of_answer(why);
+    row.reasons
+        .iter()
+        .map(String::as_str)
+        .filter(|why| row.verdict != Verdict::Same || always(why))
+        .collect()
+}
+
+/// Whether a reason says that the answer differs (the words of
+/// `assay_measure::paired`).
+pub(super) fn is_of_answer(why: &str) -> bool {
+    why.starts_with("the candidate's answer differs")
+        || why.starts_with("the answer changed")
 }
 
 #[cfg(test)]
 mod tests {
+    use assay_schema::Better;
+
     use super::*;
+
+    fn row(verdict: Verdict, reasons: &[&str]) -> ComparisonRow {
+        let change =
+            Change { point: 0.0, low: -0.1, high: 0.1, confidence: 0.95 };
+        ComparisonRow {
+            case: "x".to_owned(),
+            metric: "time".to_owned(),
+            unit: "s".to_owned(),
+            verdict,
+            change: Some(change),
+            change_any_time: Some(Change { low: -0.2, high: 0.2, ..change }),
+            better: Better::Lower,
+            null_change: Some(change),
+            minimum_detectable_change: None,
+            samples: 2,
+            raw_samples: 2,
+            baseline: None,
+            candidate: None,
+            p: None,
+            p_adjusted: None,
+            percentiles: Vec::new(),
+            modes: None,
+            reasons: reasons.iter().map(|&why| why.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_same_row_tells_what_was_forced_and_that_the_answer_differs() {
+        let reasons = [
+            "within 1 %",
+            "the candidate's answer differs",
+            "forced in spite of this: other host",
+        ];
+        assert_eq!(told(&row(Verdict::Same, &reasons)), reasons[1..]);
+        assert_eq!(told(&row(Verdict::Unclear, &reasons)), reasons);
+        assert!(told(&row(Verdict::Same, &reasons[..1])).is_empty());
+    }
+
+    #[test]
+    fn only_the_interval_that_judged_is_shown() {
+        let row = row(Verdict::Same, &[]);
+        let shown = |any_time| {
+            let cells = cells(&row, any_time);
+            (cells[3].clone(), cells[4].clone())
+        };
+        let fixed = "0.0 % [-10, +10]".to_owned();
+        assert_eq!(shown(false), (fixed.clone(), fixed));
+        let any_time = "0.0 % [-20, +20]".to_owned();
+        assert_eq!(shown(true), (any_time, "0.0 %".to_owned()));
+    }
 
     #[test]
     fn changes_keep_two_digits_and_no_sign_on_nothing() {

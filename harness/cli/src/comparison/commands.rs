@@ -1,20 +1,16 @@
 //! Two shell commands in blocks.
 
-use std::time::Duration;
-
 use assay_measure::paired::{
-    Commands, Row, Starter, SuiteFacts, compare, counted_row, failed_row,
-    is_decided, rows, suite,
+    Commands, Starter, SuiteFacts, compare, failed_row, is_decided, rows, suite,
 };
-use assay_measure::{CommandLine, MonotonicClock, count_instructions};
-use assay_statistics::VerdictRule;
+use assay_measure::{CommandLine, MonotonicClock};
 
-use super::{Blocks, Compared, Turns, ends_all, notes_of};
-use crate::exit::{Fault, machine};
+use super::instructions::{Counted, INSTRUCTIONS, instructions};
+use super::{
+    Blocks, Compared, Turns, ends_all, note_answers, notes_of, unanswered,
+};
+use crate::exit::Fault;
 use crate::progress::Progress;
-
-/// Callgrind is some fifty times slower than the processor.
-const CALLGRIND_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(crate) fn commands(
     baseline: &str,
@@ -22,7 +18,7 @@ pub(crate) fn commands(
     how: &Blocks,
     turns: &mut Turns,
 ) -> Result<Compared, Fault> {
-    let Blocks { settings, rule, counted } = how;
+    let Blocks { settings, rule, counted, same_output, .. } = how;
     let mut starter = Commands::new(baseline, candidate, settings);
     let name = starter.name().to_owned();
     let mut facts = SuiteFacts {
@@ -38,7 +34,7 @@ pub(crate) fn commands(
         &MonotonicClock::new(),
         settings,
         &mut |turn| turns.keep(turn),
-        &mut |run| is_decided(run, rule),
+        &mut |run| is_decided(run, rule, 1),
     );
     drop(progress);
     let run = match made.map_err(ends_all) {
@@ -52,6 +48,9 @@ pub(crate) fn commands(
     };
     facts.output_changed = run.answer_changed();
     facts.notes = notes_of(&run);
+    if *same_output {
+        facts.notes.extend(unanswered(&run));
+    }
     let mut found = rows(&run, rule);
     if !found.iter().any(|row| row.metric == "memory_peak") {
         facts.notes.push(
@@ -60,38 +59,18 @@ pub(crate) fn commands(
                 .to_owned(),
         );
     }
+    let mut failed = false;
     if *counted {
-        found.retain(|row| row.metric != "instructions");
-        found.push(instructions(&name, baseline, candidate, rule)?);
+        let arms = [baseline, candidate, baseline].map(|line| Counted {
+            whole: CommandLine::shell(line),
+            less: None,
+        });
+        let made = instructions(&name, &arms, how)?;
+        failed = made.failed;
+        found.retain(|row| row.metric != INSTRUCTIONS);
+        found.push(made.row);
     }
-    let comparison = suite(found, rule, facts);
-    Ok(Compared { comparison, failed: false })
-}
-
-fn instructions(
-    name: &str,
-    baseline: &str,
-    candidate: &str,
-    rule: &VerdictRule,
-) -> Result<Row, Fault> {
-    let mut counts = [0.0; 3];
-    for (count, line) in counts.iter_mut().zip([baseline, candidate, baseline])
-    {
-        let command = CommandLine::shell(line);
-        *count = counted_once(&command)?;
-    }
-    Ok(counted_row(name, "instructions", counts, rule.floor))
-}
-
-/// Instructions of one execution under callgrind.
-pub(super) fn counted_once(command: &CommandLine) -> Result<f64, Fault> {
-    let counts = match count_instructions(command, CALLGRIND_LIMIT) {
-        Ok(counts) => counts,
-        Err(error) if error.is_machine() => return Err(machine(error)),
-        Err(error) => return Err(error.into()),
-    };
-    let count = counts.instructions().ok_or_else(|| {
-        anyhow::anyhow!("callgrind gave no count of `{command}`")
-    })?;
-    Ok(count as f64)
+    let mut comparison = suite(found, rule, facts);
+    note_answers(&mut comparison, *same_output);
+    Ok(Compared { comparison, failed })
 }

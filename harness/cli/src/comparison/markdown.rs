@@ -2,10 +2,10 @@
 
 use assay_schema::Comparison;
 
-use super::cells::{HEADINGS, advice, cells, needs_reasons, summary};
+use super::cells::{HEADINGS, advice, cells, summary, told};
 
 /// The counts first, then the table and, folded, the reasons.
-pub(crate) fn markdown(comparison: &Comparison, any_time: bool) -> String {
+pub(crate) fn markdown(comparison: &Comparison) -> String {
     let suite = &comparison.suite;
     let mut text = format!(
         "**{}**: {} -> {}\n\n{}\n\n",
@@ -17,21 +17,25 @@ pub(crate) fn markdown(comparison: &Comparison, any_time: bool) -> String {
     text.push_str(&format!("| {} |\n", HEADINGS.join(" | ")));
     text.push_str(&format!("|{}\n", "---|".repeat(HEADINGS.len())));
     for row in &comparison.rows {
-        let cells = cells(row, any_time).map(|cell| escaped(&cell));
+        let cells = cells(row, suite.any_time).map(|cell| escaped(&cell));
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
-    let told: Vec<_> =
-        comparison.rows.iter().filter(|row| needs_reasons(row)).collect();
-    if !told.is_empty() || !suite.notes.is_empty() {
+    let explained: Vec<_> = comparison
+        .rows
+        .iter()
+        .map(|row| (row, told(row)))
+        .filter(|(_, told)| !told.is_empty())
+        .collect();
+    if !explained.is_empty() || !suite.notes.is_empty() {
         text.push_str("\n<details><summary>Reasons and notes</summary>\n\n");
-        for row in told {
+        for (row, told) in explained {
             text.push_str(&format!(
                 "- {} {}: {}\n",
                 escaped(&row.case),
                 escaped(&row.metric),
                 row.verdict.name()
             ));
-            for reason in &row.reasons {
+            for reason in told {
                 text.push_str(&format!("  - {}\n", escaped(reason)));
             }
         }
@@ -46,15 +50,17 @@ pub(crate) fn markdown(comparison: &Comparison, any_time: bool) -> String {
     text
 }
 
-/// As it reads, whatever it holds: HTML, table bars, emphasis, links.
-fn escaped(text: &str) -> String {
+/// As it reads, on one line, whatever it holds: HTML, table bars, emphasis,
+/// links, formulas.
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '#' | '@' => {
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '#' | '@'
+            | '$' => {
                 escaped.push('\\');
                 escaped.push(c);
             }
@@ -72,8 +78,8 @@ mod tests {
     #[test]
     fn a_name_is_shown_and_not_obeyed() {
         assert_eq!(
-            escaped("<img src=x>|a_b*c*\n[x](y) größe"),
-            "&lt;img src=x&gt;\\|a\\_b\\*c\\* \\[x\\](y) größe"
+            escaped("<img src=x>|a_b*c*\n[x](y) größe $x$"),
+            "&lt;img src=x&gt;\\|a\\_b\\*c\\* \\[x\\](y) größe \\$x\\$"
         );
     }
 }

@@ -9,19 +9,18 @@ use assay_measure::paired::runs::{
     RunOptions, RunSide, compare_runs, differences,
 };
 use assay_schema::{Case, Precision, Record, RunHeader};
-use assay_statistics::VerdictRule;
 use assay_store::RunDirectory;
 
-use super::Compared;
+use super::{Blocks, Compared, note_answers};
 use crate::exit::Fault;
 use crate::host_profile;
 
 pub(crate) fn run_directories(
     baseline: &str,
     candidate: &str,
-    rule: VerdictRule,
-    force: bool,
+    how: &Blocks,
 ) -> Result<Compared, Fault> {
+    let Blocks { rule, same_output, force, .. } = how;
     let read = |name: &str| -> Result<(RunHeader, Vec<Record>), Fault> {
         let run = RunDirectory::open(Path::new(name))?;
         let records = run.records()?;
@@ -41,13 +40,34 @@ pub(crate) fn run_directories(
     }
     let profile = probed(&[a.header, b.header]);
     let ceiling = |case: &Case| ceiling(profile.as_ref()?, case);
-    let options = RunOptions { rule, forced, ceiling: &ceiling };
-    let made = compare_runs(&a, &b, &options)
+    let options = RunOptions { rule: *rule, forced, ceiling: &ceiling };
+    let mut made = compare_runs(&a, &b, &options)
         .map_err(|why| Fault::Input(anyhow!(why)))?;
+    if *same_output {
+        made.comparison.suite.notes.extend(unanswered(a.records, b.records));
+    }
+    note_answers(&mut made.comparison, *same_output);
     Ok(Compared {
         comparison: made.comparison,
         failed: !made.failed.is_empty(),
     })
+}
+
+/// A note for each case of both runs without an answer on a side.
+fn unanswered(baseline: &[Record], candidate: &[Record]) -> Vec<String> {
+    let answered = |record: &Record| record.verification.is_some();
+    baseline
+        .iter()
+        .filter_map(|a| {
+            let b = candidate.iter().find(|b| b.case == a.case)?;
+            (!answered(a) || !answered(b)).then(|| {
+                format!(
+                    "--same-output: {} has no verified answer to compare",
+                    a.case
+                )
+            })
+        })
+        .collect()
 }
 
 /// This machine's profile, if both runs were made here, on its processor.

@@ -2,11 +2,11 @@
 
 use assay_schema::Comparison;
 
-use super::cells::{HEADINGS, advice, cells, needs_reasons, summary};
+use super::cells::{HEADINGS, advice, cells, summary, told};
 use crate::table::aligned;
 
 /// The table, worst first; reasons; notes; a line of counts.
-pub(crate) fn text(comparison: &Comparison, any_time: bool) -> String {
+pub(crate) fn text(comparison: &Comparison) -> String {
     let suite = &comparison.suite;
     let mut text = format!(
         "{}\nbaseline   {}\ncandidate  {}\n\n",
@@ -16,17 +16,21 @@ pub(crate) fn text(comparison: &Comparison, any_time: bool) -> String {
     );
     let mut table = vec![HEADINGS.map(str::to_owned).to_vec()];
     table.extend(comparison.rows.iter().map(|row| {
-        cells(row, any_time).iter().map(|cell| plain(cell)).collect()
+        cells(row, suite.any_time).iter().map(|cell| plain(cell)).collect()
     }));
     text.push_str(&aligned(&table));
-    for row in comparison.rows.iter().filter(|row| needs_reasons(row)) {
+    for row in &comparison.rows {
+        let told = told(row);
+        if told.is_empty() {
+            continue;
+        }
         text.push_str(&format!(
             "\n{} {}: {}\n",
             plain(&row.case),
             plain(&row.metric),
             row.verdict.name()
         ));
-        for reason in &row.reasons {
+        for reason in told {
             text.push_str(&format!("  {}\n", plain(reason)));
         }
     }

@@ -45,6 +45,16 @@ impl Turns {
         file.write_all(&line)
     }
 
+    /// Where a comparison came to nothing: takes a file without turns away
+    /// again, so that `--out` can name the folder once more.
+    pub(crate) fn give_up(self) {
+        let Some((folder, file)) = self.kept else { return };
+        if file.metadata().is_ok_and(|data| data.len() == 0) {
+            // What stays is an empty file.
+            let _kept = std::fs::remove_file(folder.join(TURNS));
+        }
+    }
+
     pub(crate) fn finish(self, comparison: &Comparison) -> Result<()> {
         let Some((folder, _)) = self.kept else { return Ok(()) };
         let path = folder.join("comparison.json");

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// A kind of neighbour.
@@ -78,6 +78,17 @@ impl Noise {
 
 /// A neighbour at work.
 pub(crate) struct Running(Child);
+
+impl Running {
+    /// Whether it is still there: a neighbour that the system has killed is
+    /// no noise.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.0.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the noisy neighbour ended: {status}"),
+        }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -23,6 +23,10 @@ pub(crate) struct Header {
     pub(crate) selftest: u32,
     pub(crate) host: Host,
     pub(crate) commit: Option<String>,
+    /// A hash of the program that makes the comparisons: another build is
+    /// another rule and other bodies.
+    #[serde(default)]
+    pub(crate) program: Option<String>,
     pub(crate) seed: u64,
     pub(crate) quick: bool,
 }
@@ -57,12 +61,27 @@ pub(crate) struct Made {
     pub(crate) error: Option<String>,
 }
 
+/// What a record says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) header: Header,
+    pub(crate) made: Vec<Made>,
+}
+
+/// Reads a record of any machine, compressed (`.zst`) or not.
+pub(crate) fn read(path: &Path) -> Result<Held> {
+    let at = || path.display().to_string();
+    let bytes = assay_store::read_bytes(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    parse(&text[..whole]).with_context(at)
+}
+
 /// A record on disk, open for more.
 pub(crate) struct Record {
     path: PathBuf,
     file: File,
-    pub(crate) header: Header,
-    pub(crate) made: Vec<Made>,
+    pub(crate) held: Held,
 }
 
 impl Record {
@@ -82,18 +101,15 @@ impl Record {
             .with_context(at)?;
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(at)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).with_context(at)?;
-        file.seek(std::io::SeekFrom::End(0)).with_context(at)?;
-        let mut record =
-            Self { path: path.to_owned(), file, header: begin, made: vec![] };
-        if whole == 0 {
-            let header = record.header.clone();
-            record.append(&header)?;
+        if text.is_empty() {
+            let held = Held { header: begin.clone(), made: Vec::new() };
+            let mut record = Self { path: path.to_owned(), file, held };
+            record.append(&begin)?;
             return Ok(record);
         }
-        let (header, made) = parse(&text[..whole]).with_context(at)?;
-        let begun = &record.header;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let held = parse(&text[..whole]).with_context(at)?;
+        let (header, begun) = (&held.header, &begin);
         if (header.seed, header.quick) != (begun.seed, begun.quick) {
             bail!(
                 "{}: holds a selftest with seed {}{}; continue it with the \
@@ -110,21 +126,32 @@ impl Record {
                 header.host.name
             );
         }
-        record.header = header;
-        record.made = made;
-        Ok(record)
+        if let (Some(theirs), Some(ours)) = (&header.program, &begun.program)
+            && theirs != ours
+        {
+            bail!(
+                "{}: was begun by another build of assay; give another --out",
+                at()
+            );
+        }
+        // Only now, when it is sure to be a selftest's: a file of another
+        // kind is never touched.
+        file.set_len(whole as u64).with_context(at)?;
+        file.seek(std::io::SeekFrom::End(0)).with_context(at)?;
+        Ok(Self { path: path.to_owned(), file, held })
     }
 
-    /// What has been made.
+    /// What has been made and has not failed: a failure is tried again.
     pub(crate) fn done(&self) -> HashSet<(String, Tool, usize)> {
         let key = |made: &Made| (made.part.clone(), made.tool, made.index);
-        self.made.iter().map(key).collect()
+        let good = self.held.made.iter().filter(|made| made.error.is_none());
+        good.map(key).collect()
     }
 
     /// Adds a comparison.
     pub(crate) fn add(&mut self, made: Made) -> Result<()> {
         self.append(&made)?;
-        self.made.push(made);
+        self.held.made.push(made);
         Ok(())
     }
 
@@ -138,7 +165,7 @@ impl Record {
 }
 
 /// The lines of a record.
-fn parse(text: &str) -> Result<(Header, Vec<Made>)> {
+fn parse(text: &str) -> Result<Held> {
     let mut lines = text.lines().enumerate();
     let (_, first) = lines.next().context("the file is empty")?;
     let header: Header = serde_json::from_str(first)
@@ -155,7 +182,7 @@ fn parse(text: &str) -> Result<(Header, Vec<Made>)> {
                 .with_context(|| format!("line {}", i + 1))
         })
         .collect::<Result<_>>()?;
-    Ok((header, made))
+    Ok(Held { header, made })
 }
 
 impl Header {
@@ -165,10 +192,17 @@ impl Header {
             selftest: VERSION,
             host: assay_measure::host_facts(),
             commit: Some(crate::sources::sources().0),
+            program: program(),
             seed,
             quick,
         }
     }
+}
+
+/// A hash of this program's file.
+fn program() -> Option<String> {
+    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    Some(format!("{:016x}", assay_bench::fingerprint(&bytes)))
 }
 
 #[cfg(test)]
@@ -208,11 +242,37 @@ mod tests {
         let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
         torn.write_all(b"{\"part\":\"iden").unwrap();
         let mut record = Record::open(&path, header(1)).unwrap();
-        assert_eq!(record.made, [made(0), made(1)]);
+        assert_eq!(record.held.made, [made(0), made(1)]);
         record.add(made(2)).unwrap();
         let record = Record::open(&path, header(1)).unwrap();
-        assert_eq!(record.made.len(), 3);
+        assert_eq!(record.held, read(&path).unwrap());
         assert_eq!(record.done().len(), 3);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.json");
+        for text in ["{\"rows\":[]}", "{\"rows\":[]}\nlast", "text\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(Record::open(&path, header(1)).is_err(), "{text}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_failed_comparison_is_made_again_and_another_build_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("selftest.jsonl");
+        let mut record = Record::open(&path, header(1)).unwrap();
+        let failed = Made { error: Some("died".to_owned()), ..made(0) };
+        record.add(failed).unwrap();
+        assert!(record.done().is_empty());
+        record.add(made(0)).unwrap();
+        assert_eq!(record.done().len(), 1);
+        let other = Header { program: Some("x".to_owned()), ..header(1) };
+        let error = Record::open(&path, other).err().unwrap();
+        assert!(format!("{error:#}").contains("another build"), "{error:#}");
     }
 
     #[test]

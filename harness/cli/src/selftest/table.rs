@@ -1,6 +1,8 @@
 //! The record of a selftest as tables: false alarms, what was found, the
 //! coverage of the intervals, and whether the targets are met.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use assay_schema::{Better, Change, Estimate, Verdict};
 use assay_statistics::{
@@ -12,7 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::bodies::Body;
 use super::plan::{Part, Plan, Target, Tool};
-use super::record::{Made, Record};
+use super::record::{Held, Made};
+use crate::comparison::escaped;
 use crate::table::aligned;
 
 /// Confidence of every interval here.
@@ -36,6 +39,8 @@ pub(crate) struct Report {
     sections: Vec<Section>,
     /// Targets that the record misses beyond doubt.
     pub(crate) missed: usize,
+    /// Comparisons that came to no verdict.
+    pub(crate) failed: usize,
 }
 
 /// Comparisons of one part by one tool that came to a verdict.
@@ -49,8 +54,11 @@ struct Cell<'a> {
 impl<'a> Cell<'a> {
     fn of(part: &'a Part, tool: Tool, made: &'a [Made]) -> Self {
         let mine = |m: &&Made| m.part == part.name && m.tool == tool;
+        // One that failed and was made again counts as it came out last.
+        let last: BTreeMap<usize, &Made> =
+            made.iter().filter(mine).map(|m| (m.index, m)).collect();
         let (good, bad): (Vec<&Made>, Vec<&Made>) =
-            made.iter().filter(mine).partition(|m| m.verdict.is_some());
+            last.into_values().partition(|m| m.verdict.is_some());
         Self { part, tool, made: good, failed: bad.len() }
     }
 
@@ -61,7 +69,7 @@ impl<'a> Cell<'a> {
 
     /// Calls of any direction.
     fn called(&self) -> u64 {
-        self.count(|v| v == Verdict::Faster || v == Verdict::Slower)
+        self.count(is_call)
     }
 
     fn share(&self, n: u64) -> Option<Estimate> {
@@ -93,7 +101,7 @@ fn percent(share: &Option<Estimate>) -> String {
 }
 
 /// The record as tables.
-pub(crate) fn report(plan: &Plan, record: &Record) -> Result<Report> {
+pub(crate) fn report(plan: &Plan, record: &Held) -> Result<Report> {
     let cells: Vec<Cell> = plan
         .part
         .iter()
@@ -115,12 +123,12 @@ pub(crate) fn report(plan: &Plan, record: &Record) -> Result<Report> {
     ];
     let (targets, missed) = targets(plan, &cells, &suites);
     sections.push(targets);
-    let failures = failures(&record.made);
-    if failures.rows.len() > 1 {
-        sections.push(failures);
+    let failed = cells.iter().map(|cell| cell.failed).sum();
+    if failed > 0 {
+        sections.push(failures(&record.made));
     }
     sections.retain(|section| section.rows.len() > 1);
-    Ok(Report { sections, missed })
+    Ok(Report { sections, missed, failed })
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -148,10 +156,7 @@ fn identical(cells: &[Cell], suites: &[Option<Estimate>]) -> Section {
             cell.made.len().to_string(),
             called.to_string(),
             percent(&cell.share(called)),
-            suites.as_ref().map_or_else(
-                || "-".to_owned(),
-                |e| format!("{:.1} %", e.point * 100.0),
-            ),
+            percent(suites),
             cell.seconds(),
         ]);
     }
@@ -253,10 +258,7 @@ fn by_body(cells: &[Cell]) -> Section {
                 .filter(|m| m.body == body.name())
                 .filter_map(|m| m.verdict)
                 .collect();
-            let called = mine
-                .iter()
-                .filter(|&&v| v == Verdict::Slower || v == Verdict::Faster)
-                .count();
+            let called = mine.iter().filter(|&&v| is_call(v)).count();
             row.push(format!("{called} of {}", mine.len()));
         }
         rows.push(row);
@@ -264,7 +266,7 @@ fn by_body(cells: &[Cell]) -> Section {
     Section { title: "By body".to_owned(), rows }
 }
 
-/// The share of suites of 50, drawn with replacement from a part's
+/// The share of suites of 50, 2,000 of them, drawn with replacement from a part's
 /// comparisons of identical code, in which anything is called. The suite's
 /// own correction applies: every drawn suite is judged as a whole.
 fn suites_with_a_call(cell: &Cell, seed: u64) -> Result<Option<Estimate>> {
@@ -306,7 +308,23 @@ fn suites_with_a_call(cell: &Cell, seed: u64) -> Result<Option<Estimate>> {
         };
         with_a_call += u64::from(any);
     }
-    Ok(share(with_a_call, SUITES))
+    Ok(of_suites(with_a_call as f64 / SUITES as f64, cell.made.len()))
+}
+
+/// The share of suites, with an interval that knows how few comparisons they
+/// were drawn from: the share of comparisons that gives this share of suites,
+/// its Wilson interval, and what suites of 50 make of its ends.
+fn of_suites(point: f64, comparisons: usize) -> Option<Estimate> {
+    let alone = 1.0 - (1.0 - point).powf(1.0 / SUITE as f64);
+    let calls = (alone * comparisons as f64).round() as u64;
+    let alone = share(calls, comparisons)?;
+    let any = |alone: f64| 1.0 - (1.0 - alone).powi(SUITE as i32);
+    Some(Estimate {
+        point,
+        low: any(alone.low).min(point),
+        high: any(alone.high).max(point),
+        ..alone
+    })
 }
 
 fn is_call(verdict: Verdict) -> bool {
@@ -421,7 +439,7 @@ impl Report {
             text.push_str(&format!("## {title}\n\n"));
             for (i, row) in rows.iter().enumerate() {
                 let escaped: Vec<String> =
-                    row.iter().map(|c| c.replace('|', "\\|")).collect();
+                    row.iter().map(|cell| escaped(cell)).collect();
                 text.push_str(&format!("| {} |\n", escaped.join(" | ")));
                 if i == 0 {
                     text.push_str(&format!("|{}\n", "---|".repeat(row.len())));
@@ -461,10 +479,7 @@ mod tests {
     }
 
     fn reported(made: Vec<Made>) -> Report {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("r.jsonl");
-        let mut record = Record::open(&path, Header::now(1, true)).unwrap();
-        record.made = made;
+        let record = Held { header: Header::now(1, true), made };
         report(&Plan::shipped(false).unwrap(), &record).unwrap()
     }
 
@@ -500,6 +515,20 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_comparison_is_seen_and_its_second_try_counts() {
+        let quiet = "identical, quiet";
+        let mut failed = made(quiet, Tool::Assay, 0, Verdict::Same);
+        failed.verdict = None;
+        failed.error = Some("the child\ndied | early".to_owned());
+        let good = made(quiet, Tool::Assay, 1, Verdict::Same);
+        let report = reported(vec![failed.clone(), good.clone()]);
+        assert_eq!(report.failed, 1);
+        assert!(!report.markdown().contains("died | early"));
+        let again = made(quiet, Tool::Assay, 0, Verdict::Same);
+        assert_eq!(reported(vec![failed, good, again]).failed, 0);
+    }
+
+    #[test]
     fn criterions_suites_are_as_alarming_as_its_rate_says() {
         let one_in_twenty = (0..400).map(|i| {
             let verdict =
@@ -512,5 +541,8 @@ mod tests {
         let share = suites_with_a_call(&cell, 1).unwrap().unwrap();
         // 1 - 0.95^50 = 92 %.
         assert!((share.point - 0.923).abs() < 0.02, "{share:?}");
+        // 19 of 400 alone: 3.1 % to 7.3 %.
+        assert!((share.low - 0.79).abs() < 0.02, "{share:?}");
+        assert!((share.high - 0.98).abs() < 0.02, "{share:?}");
     }
 }

@@ -8,17 +8,17 @@ use assay_statistics::VerdictRule;
 
 use crate::arguments::{CompareArgs, ComparisonFormat};
 use crate::comparison::{
-    Blocks, Compared, Turns, benches, commands, markdown, run_directories, text,
+    Blocks, Compared, Turns, benches, check_callgrind, commands, markdown,
+    run_directories, text,
 };
 use crate::exit::{Ending, Fault, Verdict, print};
 
 pub(crate) fn run(args: &CompareArgs) -> Verdict {
     let compared = compared(args)?;
     let comparison = &compared.comparison;
-    let proving = args.prove.is_some();
     print(&match args.format {
-        ComparisonFormat::Text => text(comparison, proving),
-        ComparisonFormat::Markdown => markdown(comparison, proving),
+        ComparisonFormat::Text => text(comparison),
+        ComparisonFormat::Markdown => markdown(comparison),
         ComparisonFormat::Json => {
             format!("{}\n", serde_json::to_string_pretty(comparison)?)
         }
@@ -28,23 +28,32 @@ pub(crate) fn run(args: &CompareArgs) -> Verdict {
 
 fn compared(args: &CompareArgs) -> Result<Compared, Fault> {
     let rule = VerdictRule {
-        floor: args.floor,
+        // Below a larger floor, and beyond what is to be proved, no change
+        // could ever be called or ruled out.
+        floor: args.prove.map_or(args.floor, |size| args.floor.min(size)),
         equivalence: args.prove.unwrap_or(args.floor),
         any_time: args.prove.is_some(),
         ..VerdictRule::default()
     };
+    let defaults = PairedSettings::default();
     let settings = PairedSettings {
-        budget: Seconds(args.budget),
+        budget: args.budget.map_or(defaults.budget, Seconds),
         prove: args.prove.is_some(),
-        seed: args.seed,
+        seed: args.seed.unwrap_or(defaults.seed),
         time_limit: args.time_limit.map(Seconds),
-        ..PairedSettings::default()
+        ..defaults
     };
-    let how = Blocks { settings, rule, counted: args.instructions.is_some() };
+    let how = Blocks {
+        settings,
+        rule,
+        counted: args.instructions.is_some(),
+        same_output: args.same_output,
+        force: args.force,
+    };
     match between(args)? {
         Between::Runs(baseline, candidate) => {
             refuse_options_of_blocks(args)?;
-            run_directories(baseline, candidate, rule, args.force)
+            run_directories(baseline, candidate, &how)
         }
         Between::Commands(a, b) => {
             kept(args, |turns| commands(a, b, &how, turns))
@@ -60,15 +69,25 @@ fn kept(
     args: &CompareArgs,
     compare: impl FnOnce(&mut Turns) -> Result<Compared, Fault>,
 ) -> Result<Compared, Fault> {
+    if args.instructions.is_some() {
+        check_callgrind()?;
+    }
     let mut turns = Turns::create(args.out.as_deref())?;
     // A command has its own process group, which no terminal interrupts.
     let _ = ctrlc::set_handler(|| {
         assay_measure::paired::kill_running();
         std::process::exit(130);
     });
-    let compared = compare(&mut turns)?;
-    turns.finish(&compared.comparison)?;
-    Ok(compared)
+    match compare(&mut turns) {
+        Ok(compared) => {
+            turns.finish(&compared.comparison)?;
+            Ok(compared)
+        }
+        Err(fault) => {
+            turns.give_up();
+            Err(fault)
+        }
+    }
 }
 
 /// What is compared with what.
@@ -112,6 +131,8 @@ fn counted(names: usize) -> String {
 /// Runs are over: nothing can be measured longer or otherwise.
 fn refuse_options_of_blocks(args: &CompareArgs) -> anyhow::Result<()> {
     for (name, is_given) in [
+        ("--budget", args.budget.is_some()),
+        ("--seed", args.seed.is_some()),
         ("--prove", args.prove.is_some()),
         ("--instructions", args.instructions.is_some()),
         ("--time-limit", args.time_limit.is_some()),
@@ -130,8 +151,9 @@ fn refuse_options_of_blocks(args: &CompareArgs) -> anyhow::Result<()> {
 fn ending(compared: &Compared, args: &CompareArgs) -> Ending {
     let Comparison { rows, suite } = &compared.comparison;
     let worse = rows.iter().any(|row| row.verdict == Found::Slower);
-    let changed = args.same_output && suite.output_changed == Some(true);
-    if compared.failed || worse || changed {
+    // Where no answer was compared, none was seen to be the same.
+    let differs = args.same_output && suite.output_changed != Some(false);
+    if compared.failed || worse || differs {
         Ending::Failed
     } else if args.prove.is_some() && suite.unclear > 0 {
         Ending::Unclear

@@ -1,19 +1,17 @@
 //! `assay import`: another tool's results as a run directory.
 
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
 
 use assay_ci::{Format, ImportRequest, import};
 use assay_measure::host_facts;
-use assay_schema::Moment;
 
 use crate::arguments::ImportArgs;
 use crate::exit::{Ending, Verdict, print};
+use crate::sources::now;
 
 pub(crate) fn run(args: &ImportArgs) -> Verdict {
     let format: Format = args.format.parse()?;
-    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
-    let now = Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    let now = now();
     let out = match &args.out {
         Some(out) => out.clone(),
         None => PathBuf::from(format!("runs/{}", now.0)),

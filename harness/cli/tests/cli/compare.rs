@@ -3,6 +3,8 @@
 //! Where a verdict is asserted, it comes from written numbers or from
 //! answers, never from how long something took here.
 
+use std::process::{Command, Stdio};
+
 use assay_schema::{
     Better, Case, Event, FORMAT_VERSION, Host, Metric, Moment, RunHeader,
     SampleBatch, StopReason, Verification,
@@ -174,6 +176,9 @@ fn another_host_needs_force_and_is_then_said_in_every_row() {
         let reasons = row["reasons"].to_string();
         assert!(reasons.contains("forced in spite of this"), "{reasons}");
     }
+    let told = place.assay("compare a b --force").out;
+    assert!(told.contains("time: same"), "{told}");
+    assert!(told.contains("  forced in spite of this: other host"), "{told}");
 }
 
 #[test]
@@ -185,6 +190,126 @@ fn a_changed_answer_fails_where_the_same_was_asked_for() {
     let said = place.assay("compare a b --same-output");
     assert_eq!(said.code, 1, "{}", said.out);
     assert!(said.out.contains("the answer CHANGED"), "{}", said.out);
+    let note = format!("note: the answer differs: {CASE}");
+    assert!(said.out.contains(&note), "{}", said.out);
+    assert!(said.out.contains("  the answer changed: it was"), "{}", said.out);
+}
+
+#[test]
+fn where_no_answer_was_compared_none_is_shown_to_be_the_same() {
+    let place = Place::new();
+    // Another answer each time.
+    let said = assay(
+        &place,
+        &[
+            "--exec",
+            "cat /proc/sys/kernel/random/uuid",
+            "--exec",
+            "true",
+            "--budget",
+            "200ms",
+            "--floor",
+            "99%",
+            "--same-output",
+        ],
+    );
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    for part in [
+        "--same-output: no answer was compared",
+        "was not compared: the baseline's own answer changes",
+    ] {
+        assert!(said.out.contains(part), "{part}\n{}", said.out);
+    }
+}
+
+#[test]
+fn what_is_to_be_proved_brings_a_larger_floor_down() {
+    let place = Place::new();
+    let said = assay(
+        &place,
+        &[
+            "--exec", "true", "--exec", "true", "--budget", "200ms", "--floor",
+            "5%", "--prove", "2%", "--format", "json",
+        ],
+    );
+    let document = document(&said);
+    let suite = &document["suite"];
+    assert_eq!(suite["floor"], 0.02);
+    assert_eq!(suite["equivalence"], 0.02);
+    assert_eq!(suite["any_time"], true);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_keeps_the_exit_code_and_a_full_disk_is_the_machines() {
+    let place = two_runs(seconds(2e-3, 31));
+    let mut child = place
+        .command("compare a b")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1), "slower");
+
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full")
+    else {
+        println!("skipped: full standard output: no /dev/full");
+        return;
+    };
+    let output = place.command("compare a b").stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.starts_with("assay: standard output: "), "{said}");
+}
+
+#[test]
+fn a_missing_valgrind_is_told_before_anything_is_measured() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    let output = place
+        .command("compare --exec true --exec true --instructions callgrind")
+        .args(["--out", "kept"])
+        .env("PATH", place.path("empty"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("apt install valgrind"), "{said}");
+    assert!(!place.path("kept").exists());
+}
+
+#[test]
+fn a_count_that_fails_is_a_row_and_time_is_kept() {
+    let place = Place::new();
+    let asked = Command::new("valgrind").arg("--version").output();
+    if !asked.is_ok_and(|output| output.status.success()) {
+        println!("skipped: callgrind: no valgrind");
+        return;
+    }
+    let output = place
+        .command("compare --instructions callgrind --budget 200ms")
+        .args(["--floor", "99%", "--format", "json", "--exec", "true"])
+        // Valgrind loads its own library into what it runs.
+        .args(["--exec", "test -z \"$LD_PRELOAD\""])
+        .env_remove("LD_PRELOAD")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let said = Said {
+        code: output.status.code().unwrap(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    };
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let document = document(&said);
+    assert!(time_row(&document)["change"].is_object(), "{document}");
+    let rows = document["rows"].as_array().unwrap();
+    let counts =
+        rows.iter().find(|row| row["metric"] == "instructions").unwrap();
+    assert_eq!(counts["verdict"], "unclear");
+    let reasons = counts["reasons"].to_string();
+    assert!(reasons.contains("under callgrind ended with"), "{reasons}");
 }
 
 #[test]
@@ -218,6 +343,10 @@ fn wrong_words_are_answered_with_what_was_expected() {
         ("compare a a --floor 1", vec!["`1` has no %"]),
         ("compare a a --prove 0%", vec!["above 0%"]),
         ("compare a a --prove 1%", vec!["--prove is for --exec and --bench"]),
+        ("compare a a --budget 9s", vec!["--budget is for --exec and"]),
+        ("compare a a --seed 1", vec!["--seed is for --exec and --bench"]),
+        ("compare a a --floor 100%", vec!["`100%` is no percentage"]),
+        ("compare --exec true --exec true --force", vec!["--force"]),
         ("compare a a --budget 3parsecs", vec!["3parsecs"]),
         (
             "compare --exec true --exec no-such-command-here",

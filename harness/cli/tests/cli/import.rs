@@ -27,6 +27,18 @@ fn criterions_baselines_become_runs_of_the_same_cases() {
 }
 
 #[test]
+fn an_import_compared_with_itself_has_rows_and_none_is_slower() {
+    let place = Place::new();
+    for out in ["a", "b"] {
+        place.ok(&format!("import criterion {MADE} --out {out}"));
+    }
+    let document = place.json("compare a b --format json");
+    let rows = document["rows"].as_array().unwrap();
+    assert!(!rows.is_empty(), "{document}");
+    assert!(rows.iter().all(|row| row["verdict"] != "slower"), "{document}");
+}
+
+#[test]
 fn what_a_baseline_lacks_is_told_on_standard_error() {
     let place = Place::new();
     let said = place

@@ -3,16 +3,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::CallgrindError;
-
-/// How much of its words is kept.
-const KEPT: usize = 2000;
+use crate::paired::child::{end, ended, joined, spawn, tail_of};
 
 /// A program with its arguments, and variables beside those of this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +62,7 @@ pub(super) enum Ran {
     TooLong,
 }
 
-/// Runs a command to its end or the limit.
+/// Runs a command to its end or the limit; what it left running is killed.
 pub(super) fn run(
     command: &CommandLine,
     limit: Duration,
@@ -79,24 +75,17 @@ pub(super) fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // A group of its own, so that what it starts can be ended with it.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut start, 0);
-    let mut child = start.spawn().map_err(|error| match error.kind() {
+    let mut child = spawn(&mut start).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => CallgrindError::NoValgrind,
         _ => CallgrindError::io("start", program)(error),
     })?;
-    let words = tail(&mut child);
+    let words = tail_of(child.stderr.take());
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let ended =
-            child.try_wait().map_err(CallgrindError::io("wait for", program));
-        match ended {
+        match ended(&mut child) {
             Ok(Some(status)) => {
-                // A process that it left behind may hold the pipe open.
-                let said = words.recv_timeout(Duration::from_secs(1));
-                let said = said.unwrap_or_default();
+                let said = joined(words).unwrap_or_default();
                 return Ok(Ran::Ended { status, said });
             }
             Ok(None) if begun.elapsed() < limit => std::thread::sleep(pause),
@@ -106,45 +95,9 @@ pub(super) fn run(
             }
             Err(error) => {
                 end(&mut child);
-                return Err(error);
+                return Err(CallgrindError::io("wait for", program)(error));
             }
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-}
-
-/// Ends a command and all that it started.
-fn end(child: &mut Child) {
-    #[cfg(unix)]
-    {
-        use nix::sys::signal::{Signal, killpg};
-        use nix::unistd::Pid;
-        if let Ok(group) = i32::try_from(child.id()) {
-            // Gone already is as good as ended.
-            let _: nix::Result<()> =
-                killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-    }
-    let _: std::io::Result<()> = child.kill();
-    let _: std::io::Result<ExitStatus> = child.wait();
-}
-
-/// The end of a child's standard error, sent once it closes; however much it
-/// prints, little is kept.
-fn tail(child: &mut Child) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    if let Some(mut pipe) = child.stderr.take() {
-        std::thread::spawn(move || {
-            let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
-            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                kept.extend_from_slice(&buffer[..count]);
-                let over = kept.len().saturating_sub(KEPT);
-                kept.drain(..over);
-            }
-            // Nobody waits any more where the run was ended.
-            let _: Result<(), _> =
-                sender.send(String::from_utf8_lossy(&kept).into_owned());
-        });
-    }
-    receiver
 }

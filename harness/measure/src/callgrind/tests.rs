@@ -7,7 +7,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// With a script in place of valgrind that does what `body` says; `$out` and
 /// `$log` are the files that it should write.
-#[cfg(unix)]
 fn with_stand_in(body: &str, limit: Duration) -> Result<Counts, String> {
     let script =
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/callgrind/stand-in.sh");
@@ -26,7 +25,6 @@ fn no_valgrind_names_the_package_and_is_the_machines_fault() {
     insta::assert_snapshot!(error, @"valgrind is not installed; callgrind is part of the package `valgrind`: apt install valgrind (Debian, Ubuntu), dnf install valgrind (Fedora)");
 }
 
-#[cfg(unix)]
 #[test]
 fn the_counts_of_all_processes_are_added_up() {
     let body = "printf 'events: Ir\\ntotals: 5\\n' > $out; \
@@ -36,7 +34,6 @@ fn the_counts_of_all_processes_are_added_up() {
     assert_eq!(counts.instructions(), Some(12));
 }
 
-#[cfg(unix)]
 #[test]
 fn a_command_that_goes_wrong_is_told_with_its_last_words() {
     let errors = [
@@ -58,7 +55,6 @@ fn a_command_that_goes_wrong_is_told_with_its_last_words() {
         ");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_flood_of_words_is_drained_and_its_end_kept() {
     let body = "yes nonsense | head -c 3000000 >&2; echo the end >&2; exit 1";
@@ -67,12 +63,26 @@ fn a_flood_of_words_is_drained_and_its_end_kept() {
     assert!(error.len() < 3000);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_command_that_hangs_is_ended_at_the_limit() {
     let limit = Duration::from_millis(50);
     let error = with_stand_in("while :; do :; done", limit).unwrap_err();
     assert!(error.contains("did not end within"), "{error}");
+}
+
+#[test]
+fn what_a_command_leaves_running_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("left");
+    let body = format!(
+        "sleep 1000 & echo $! > '{}'; \
+         printf 'events: Ir\\ntotals: 5\\n' > $out",
+        file.display()
+    );
+    let counts = with_stand_in(&body, LIMIT).unwrap();
+    assert_eq!(counts.instructions(), Some(5));
+    let left = std::fs::read_to_string(file).unwrap();
+    assert!(crate::paired::child::is_gone(left.trim().parse().unwrap()));
 }
 
 #[test]
@@ -105,7 +115,6 @@ fn has_valgrind() -> bool {
     true
 }
 
-#[cfg(unix)]
 #[test]
 fn two_runs_of_one_command_agree_to_a_hundredth_of_a_per_cent() {
     if !has_valgrind() {
@@ -122,7 +131,6 @@ fn two_runs_of_one_command_agree_to_a_hundredth_of_a_per_cent() {
     assert!((second / first - 1.0).abs() <= 1e-4, "{first} {second}");
 }
 
-#[cfg(unix)]
 #[test]
 fn twice_the_iterations_cost_twice_the_instructions() {
     if !has_valgrind() {
@@ -142,7 +150,6 @@ fn twice_the_iterations_cost_twice_the_instructions() {
     assert!((twice / once / 2.0 - 1.0).abs() < 0.01, "{once} {twice}");
 }
 
-#[cfg(unix)]
 #[test]
 fn processes_that_a_command_starts_are_counted_too() {
     if !has_valgrind() {

@@ -8,9 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,7 +18,7 @@ use assay_schema::{Better, LockstepMetric, Seconds};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use wait4::{ResUse, Wait4};
 
-use super::child::{how, joined, kill_group, tail_of};
+use super::child::{how, joined, kill_group, release, spawn, tail_of};
 use super::stream_hash::StreamHash;
 use super::{
     Arm, ArmSample, PairedError, PairedSettings, Side, Slot, Started, Starter,
@@ -29,18 +27,6 @@ use super::{
 /// What the shell says when it finds no command, or may not run it.
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
-
-/// The process group that runs now; 0: none.
-static RUNNING: AtomicI32 = AtomicI32::new(0);
-
-/// Kills the command that runs now, if one does: for the handler of an
-/// interrupt, because a command in its own process group gets none.
-pub fn kill_running() {
-    let running = RUNNING.load(Ordering::SeqCst);
-    if let Ok(running @ 1..) = u32::try_from(running) {
-        kill_group(running);
-    }
-}
 
 /// Compares two shell commands.
 #[derive(Clone, Debug)]
@@ -142,22 +128,20 @@ impl Arm for CommandArm {
         let limit = self.settings.patience(self.longest);
         let before = children()?;
         let began = Instant::now();
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(&self.command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(PairedError::system("start sh"))?;
+        let mut child = spawn(
+            Command::new("sh")
+                .arg("-c")
+                .arg(&self.command)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped()),
+        )
+        .map_err(PairedError::system("start sh"))?;
         let group = child.id();
-        RUNNING.store(i32::try_from(group).unwrap_or(0), Ordering::SeqCst);
         let stderr = tail_of(child.stderr.take());
         let stdout = hash_of(child.stdout.take());
         let watchdog = Watchdog::set(group, limit);
         let waited = wait(child, began, watchdog);
-        RUNNING.store(0, Ordering::SeqCst);
         let Waited { used, wall, killed } =
             waited.map_err(PairedError::system("wait for a command"))?;
         let after = children()?;
@@ -273,8 +257,7 @@ fn wait(
     }
     let wall = began.elapsed();
     let killed = watchdog.stop();
-    // Until the child is reaped nobody else can have its number.
-    kill_group(group);
+    release(group);
     Ok(Waited { used: child.wait4()?, wall, killed })
 }
 
@@ -289,7 +272,7 @@ fn wait(
     let used = child.wait4()?;
     let wall = began.elapsed();
     let killed = watchdog.stop();
-    kill_group(group);
+    release(group);
     Ok(Waited { used, wall, killed })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use assay_schema::Seconds;
+use assay_statistics::Block;
 
 use super::arm::check_time;
 use super::schedule::{Costs, Orders, Schedule, schedule, slot};
@@ -51,6 +52,22 @@ impl PairedRun {
     /// One arm's seconds an iteration, in order.
     pub fn seconds(&self, side: Side) -> Vec<f64> {
         self.blocks().map(|block| block[side.index()].seconds).collect()
+    }
+
+    /// Rounds of blocks of one quantity of a turn: seconds, or a metric.
+    pub fn blocks_of(
+        &self,
+        of: impl Fn(&ArmSample) -> f64 + Copy,
+    ) -> Vec<Vec<Block>> {
+        let block = |[a, b, again]: &[ArmSample; 3]| Block {
+            baseline: of(a),
+            candidate: of(b),
+            repeat: of(again),
+        };
+        self.rounds
+            .iter()
+            .map(|round| round.iter().map(block).collect())
+            .collect()
     }
 
     /// All blocks, in order.

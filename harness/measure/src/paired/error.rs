@@ -122,7 +122,7 @@ pub enum PairedError {
         stderr: String,
     },
     /// A time that no clock gives.
-    #[error("the {side} took {found} s in `{what}`; expected a time above 0")]
+    #[error("the {side} took {found} s in `{what}`; expected 0 or more")]
     Time {
         /// Which side.
         side: Side,

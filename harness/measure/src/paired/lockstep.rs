@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use assay_schema::{LOCKSTEP_VERSION, LockstepReply, LockstepRequest, Seconds};
 
-use super::child::{end, how, joined, tail_of};
+use super::child::{end, ended, how, joined, spawn, tail_of};
 use super::pinning::{allowed_cores, pin, processor_time, threads};
 use super::{
     Arm, ArmSample, PairedError, PairedSettings, Side, Slot, Started, Starter,
@@ -218,20 +217,20 @@ impl Launched {
         let socket = folder.path().join("s");
         let listener = UnixListener::bind(&socket)
             .map_err(PairedError::system("open a socket"))?;
-        let mut child = Command::new(&executable.program)
-            .args(&executable.arguments)
-            .arg("--assay-lockstep")
-            .arg(&socket)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| PairedError::Start {
-                side,
-                path: executable.program.clone(),
-                error,
-            })?;
+        let mut child = spawn(
+            Command::new(&executable.program)
+                .args(&executable.arguments)
+                .arg("--assay-lockstep")
+                .arg(&socket)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped()),
+        )
+        .map_err(|error| PairedError::Start {
+            side,
+            path: executable.program.clone(),
+            error,
+        })?;
         let stderr = Some(tail_of(child.stderr.take()));
         Ok(Self {
             side,
@@ -492,7 +491,7 @@ fn accept(
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.to_string()),
         }
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Ok(Some(status)) = ended(child) {
             return Err(format!("{} without connecting", how(status)));
         }
         if Instant::now() > until {
@@ -512,7 +511,7 @@ fn wait_until(
 ) -> Option<std::process::ExitStatus> {
     let until = Instant::now() + patience;
     loop {
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Ok(Some(status)) = ended(child) {
             return Some(status);
         }
         if Instant::now() > until {

@@ -5,7 +5,7 @@ use assay_statistics::{
     Block, Finding, MetricKind, VerdictRule, find, median, units_of,
 };
 
-use super::rows::{Row, block};
+use super::rows::Row;
 use super::{ArmSample, PairedRun, Side};
 
 /// What a row is judged by.
@@ -21,20 +21,23 @@ pub enum Evidence {
 }
 
 /// Explains time, but is no result of its own: what the machine did, not
-/// what the code did.
+/// what the code did, or what a benchmark cannot count without its set-up.
 const EXPLAINS: [&str; 11] = [
     "cpu_frequency",
+    "cycles",
+    "page_faults",
     "steal",
     "context_switches",
     "context_switches_voluntary",
     "context_switches_involuntary",
-    "cache_misses",
-    "branch_misses",
     "prepare_time",
     "resident_peak",
     "cpu_time_user",
     "cpu_time_system",
 ];
+
+/// Of the counters' instructions, which see more than the clock does.
+const WITH_SET_UP: &str = "instructions include the set-up of each input";
 
 /// Whether a metric gets a row.
 pub(crate) fn is_judged(name: &str, better: Better) -> bool {
@@ -87,11 +90,7 @@ pub(crate) fn metric_row(
         return Some(row);
     }
     let of = |sample: &ArmSample| value(sample).unwrap_or(f64::NAN);
-    let groups: Vec<Vec<Block>> = run
-        .rounds
-        .iter()
-        .map(|round| round.iter().map(|b| block(b, of)).collect())
-        .collect();
+    let groups = run.blocks_of(of);
     let arm = |side: Side| -> Vec<f64> {
         run.blocks().map(|block| of(&block[side.index()])).collect()
     };
@@ -105,6 +104,9 @@ pub(crate) fn metric_row(
             Err(NoEvidence::Rare) => return None,
             Err(NoEvidence::Said(why)) => (Evidence::None, vec![why]),
         };
+    if name == "instructions" {
+        row.reasons.push(WITH_SET_UP.to_owned());
+    }
     Some(row)
 }
 
@@ -183,12 +185,13 @@ fn sum(blocks: &[Block]) -> Block {
     })
 }
 
-/// The verdict on two exact values, its change and its sentence.
+/// The verdict on two exact values, its change and its sentence: a call
+/// beyond the floor, else the same within the equivalence, else unclear.
 pub(crate) fn exact(
     baseline: f64,
     candidate: f64,
     better: Better,
-    floor: f64,
+    rule: &VerdictRule,
 ) -> (Verdict, Option<Change>, String) {
     let relative = (candidate - baseline) / baseline.abs();
     let change = relative.is_finite().then_some(Change {
@@ -198,12 +201,16 @@ pub(crate) fn exact(
         confidence: 1.0,
     });
     let rises = candidate > baseline;
-    let beyond = relative.abs() > floor + 1e-12; // NaN: 0 to 0
+    let beyond = |size: f64| relative.abs() > size + 1e-12; // NaN: 0 to 0
+    let called = beyond(rule.floor);
     let verdict = match better {
-        Better::Lower if beyond && rises => Verdict::Slower,
-        Better::Higher if beyond && !rises => Verdict::Slower,
-        Better::Lower | Better::Higher if beyond => Verdict::Faster,
+        Better::Lower if called && rises => Verdict::Slower,
+        Better::Higher if called && !rises => Verdict::Slower,
+        Better::Lower | Better::Higher if called => Verdict::Faster,
         Better::Neither => Verdict::Unclear,
+        Better::Lower | Better::Higher if beyond(rule.equivalence) => {
+            Verdict::Unclear
+        }
         Better::Lower | Better::Higher => Verdict::Same,
     };
     let sentence = if candidate.total_cmp(&baseline).is_eq() {
@@ -213,10 +220,17 @@ pub(crate) fn exact(
             Some(_) => format!("{:+.2} %", relative * 100.0),
             None => "no ratio".to_owned(),
         };
-        format!(
+        let setting = |size: f64| (size * 1e6).round() / 1e4;
+        let mut sentence = format!(
             "exactly {baseline} and {candidate} ({size}), the floor is {} %",
-            (floor * 1e6).round() / 1e4
-        )
+            setting(rule.floor)
+        );
+        if !called {
+            let within = setting(rule.equivalence);
+            let same = format!("; `same` is within {within} % to either side");
+            sentence.push_str(&same);
+        }
+        sentence
     };
     (verdict, change, sentence)
 }
@@ -226,8 +240,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exact_values_are_judged_by_the_floor_alone() {
-        let verdict = |a, b, better| exact(a, b, better, 0.01).0;
+    fn exact_values_are_judged_by_floor_and_equivalence_alone() {
+        let rule = VerdictRule::default();
+        let verdict = |a, b, better| exact(a, b, better, &rule).0;
         for (a, b, lower, higher) in [
             (100.0, 100.0, Verdict::Same, Verdict::Same),
             (100.0, 101.0, Verdict::Same, Verdict::Same),
@@ -241,16 +256,43 @@ mod tests {
             assert_eq!(verdict(a, b, Better::Higher), higher, "{a} {b}");
             assert_eq!(verdict(a, b, Better::Neither), Verdict::Unclear);
         }
-        let (_, change, sentence) = exact(0.0, 3.0, Better::Lower, 0.01);
+        let (_, change, sentence) = exact(0.0, 3.0, Better::Lower, &rule);
         assert_eq!(change, None);
         assert_eq!(sentence, "exactly 0 and 3 (no ratio), the floor is 1 %");
     }
 
     #[test]
-    fn what_the_machine_did_gets_no_verdict() {
+    fn an_exact_value_between_equivalence_and_floor_is_unclear() {
+        let rule = VerdictRule {
+            floor: 0.05,
+            equivalence: 0.01,
+            ..VerdictRule::default()
+        };
+        let of = |candidate| exact(100.0, candidate, Better::Lower, &rule);
+        assert_eq!(of(101.0).0, Verdict::Same);
+        assert_eq!(of(106.0).0, Verdict::Slower);
+        let (verdict, change, sentence) = of(103.0);
+        assert_eq!(verdict, Verdict::Unclear);
+        assert!((change.unwrap().point - 0.03).abs() < 1e-12);
+        assert_eq!(
+            sentence,
+            "exactly 100 and 103 (+3.00 %), the floor is 5 %; `same` is \
+             within 1 % to either side"
+        );
+        // A call wins over a wide equivalence.
+        let wide = VerdictRule { equivalence: 0.1, ..VerdictRule::default() };
+        let found = exact(100.0, 103.0, Better::Lower, &wide);
+        assert_eq!(found.0, Verdict::Slower);
+    }
+
+    #[test]
+    fn what_explains_gets_no_verdict() {
         assert!(!is_judged("steal", Better::Lower));
         assert!(!is_judged("cpu_frequency", Better::Neither));
         assert!(!is_judged("shown", Better::Neither));
+        assert!(!is_judged("cycles", Better::Lower));
+        assert!(!is_judged("page_faults", Better::Lower));
+        assert!(is_judged("instructions", Better::Lower));
         assert!(is_judged("quality/loss", Better::Lower));
         assert!(is_judged("anything/else", Better::Higher));
     }

@@ -68,7 +68,7 @@ impl Ceiling {
 
 /// The sentences, in a fixed order.
 pub fn reasons(moved: &Moved) -> Vec<String> {
-    [work, waiting, allocations, faults, misses, switches, steal, memory, modes]
+    [work, waiting, allocations, faults, switches, steal, memory, modes]
         .iter()
         .filter_map(|rule| rule(moved))
         .collect()
@@ -168,21 +168,6 @@ fn faults(moved: &Moved) -> Option<String> {
     let why = ": memory is touched for the first time more often";
     let why = if moved.time > 0.0 { why } else { "" };
     counted(moved, "page faults", pair, 0.1, why)
-}
-
-fn misses(moved: &Moved) -> Option<String> {
-    for (name, words) in [
-        ("cache_misses", "cache misses"),
-        ("branch_misses", "mispredicted branches"),
-    ] {
-        let pair = moved.beside.get(name).copied();
-        let sentence =
-            pair.and_then(|pair| counted(moved, words, pair, 0.1, ""));
-        if sentence.is_some() {
-            return sentence;
-        }
-    }
-    None
 }
 
 fn switches(moved: &Moved) -> Option<String> {
@@ -374,10 +359,6 @@ mod tests {
             @"page faults +300.0 % (100 to 400): memory is touched for the first time more often"
         );
         insta::assert_snapshot!(
-            only(0.2, &[("cache_misses", 1e7, 2e7)]),
-            @"cache misses +100.0 % (1.00e7 to 2.00e7)"
-        );
-        insta::assert_snapshot!(
             only(0.2, &[("context_switches_involuntary", 1.0, 9.0)]),
             @"involuntary context switches +800.0 % (1.00 to 9.00): the processor was shared with others"
         );
@@ -386,7 +367,6 @@ mod tests {
             ("allocations", 100.0, 100.0),
             ("page_faults", 100.0, 105.0),
             ("context_switches_involuntary", 9.0, 10.0),
-            ("cache_misses", 2e7, 1e7),
         ] {
             assert!(reasons(&moved(0.2, &[quiet])).is_empty(), "{quiet:?}");
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{Better, Estimate, ModesChange, PercentileChange};
 use assay_statistics::{
-    Block, Finding, MetricKind, VerdictRule, find, median, modes,
-    quantile_estimate, units_of,
+    Finding, MetricKind, VerdictRule, find, median, modes, quantile_estimate,
+    units_of,
 };
 
 use super::metric_rows::{Evidence, is_judged, kind, metric_row};
@@ -59,12 +59,7 @@ pub(crate) fn time_finding(
     run: &PairedRun,
     rule: &VerdictRule,
 ) -> Result<Finding, String> {
-    let groups: Vec<Vec<Block>> = run
-        .rounds
-        .iter()
-        .map(|round| round.iter().map(|b| block(b, |s| s.seconds)).collect())
-        .collect();
-    units_of(&groups)
+    units_of(&run.blocks_of(|sample| sample.seconds))
         .and_then(|units| find(&units, MetricKind::Timed, Better::Lower, rule))
         .map_err(|error| match run.blocks().any(has_no_time) {
             true => "a turn took no time that the clock can see; the body \
@@ -76,14 +71,6 @@ pub(crate) fn time_finding(
 
 fn has_no_time(block: &[ArmSample; 3]) -> bool {
     block.iter().any(|sample| sample.seconds <= 0.0)
-}
-
-pub(crate) fn block(
-    samples: &[ArmSample; 3],
-    of: impl Fn(&ArmSample) -> f64,
-) -> Block {
-    let [a, b, again] = samples;
-    Block { baseline: of(a), candidate: of(b), repeat: of(again) }
 }
 
 fn time_row(run: &PairedRun, rule: &VerdictRule) -> Row {

@@ -95,10 +95,11 @@ pub fn differences(
     found
 }
 
-/// Compares; `Err` where no case is in both.
+/// Compares; `Err` where no case is in both, or none could be judged because
+/// it is at fault on both sides.
 ///
 /// # Errors
-/// A sentence that names a case of each side.
+/// A sentence that names a case of each side, or the cases at fault.
 pub fn compare_runs(
     baseline: &RunSide<'_>,
     candidate: &RunSide<'_>,
@@ -119,6 +120,12 @@ pub fn compare_runs(
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     let mut notes = notes(baseline, candidate, options);
+    if pairs.iter().any(|(a, b)| is_unchecked(a) || is_unchecked(b)) {
+        notes.push(
+            "imported results: nobody here checked their answers".to_owned(),
+        );
+    }
+    let mut at_fault = Vec::new();
     let mut answers = None;
     for (a, b) in pairs {
         let case = a.case.to_string();
@@ -134,7 +141,7 @@ pub fn compare_runs(
                 continue;
             }
             (Some(why), Some(_)) => {
-                notes.push(format!("{case}: on both sides {why}"));
+                at_fault.push(format!("{case}: on both sides {why}"));
                 continue;
             }
             (None, None) => {}
@@ -151,6 +158,10 @@ pub fn compare_runs(
         }
         rows.extend(of_case);
     }
+    if rows.is_empty() && !at_fault.is_empty() {
+        return Err(format!("no case could be judged: {}", listed(&at_fault)));
+    }
+    notes.extend(at_fault);
     for row in &mut rows {
         row.reasons.extend(
             options
@@ -237,6 +248,12 @@ fn listed(names: &[String]) -> String {
     text
 }
 
+/// Whether a record is another tool's, which gives times and no answer.
+fn is_unchecked(record: &Record) -> bool {
+    record.verification.is_none()
+        && record.warnings.iter().any(|warning| warning.kind == "imported")
+}
+
 /// Why a record is not to be compared.
 fn fault(record: &Record) -> Option<String> {
     match &record.outcome {
@@ -251,6 +268,7 @@ fn fault(record: &Record) -> Option<String> {
             "its answer is wrong: {:.1e} off {}, {:.0e} is allowed",
             v.relative_difference, v.against, v.tolerance
         )),
+        None if is_unchecked(record) => None,
         None => Some("its answer was not verified".to_owned()),
     }
 }

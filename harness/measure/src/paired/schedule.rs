@@ -9,11 +9,12 @@
 //!
 //! ```text
 //! R = clamp(start_share T / S, least, most)        rounds
-//! K = (T / R - S) / b - 1                          measured blocks of a round
+//! K = (T / R - S) / b - w                          measured blocks of a round
 //! ```
 //!
-//! less the one block of each round that is thrown away (fresh pages, cold
-//! branch predictors). Where `K` falls below 1, it is 1 and rounds get fewer.
+//! where `w` is the one block of each round that is thrown away (fresh pages,
+//! cold branch predictors), or 0 of a body that fills its slot alone. Where
+//! `K` falls below 1, it is 1 and rounds get fewer.
 
 use assay_schema::Seconds;
 use rand::seq::SliceRandom;

@@ -42,13 +42,25 @@ pub fn failed_row(case: impl Into<String>, why: impl Into<String>) -> Row {
     }
 }
 
-/// Whether a run's time, taken alone, already has a verdict: the question
-/// that `--prove` asks after each round.
-pub fn is_decided(run: &PairedRun, rule: &VerdictRule) -> bool {
+/// Whether a run's time already has a verdict that will stand in a suite of
+/// so many rows: the question that `--prove` asks after each round.
+///
+/// A call counts only once its p is small enough to pass the suite's
+/// adjustment whatever the other rows say; `same` needs no adjustment.
+pub fn is_decided(
+    run: &PairedRun,
+    rule: &VerdictRule,
+    suite_rows: usize,
+) -> bool {
+    let needed = rule.false_discovery_rate / suite_rows.max(1) as f64;
     time_finding(run, rule).is_ok_and(|finding| {
-        judge(&[finding], rule)
-            .iter()
-            .all(|judged| judged.verdict != Verdict::Unclear)
+        judge(&[finding], rule).iter().all(|judged| match judged.verdict {
+            Verdict::Faster | Verdict::Slower => {
+                judged.p.is_some_and(|p| p <= needed)
+            }
+            Verdict::Same => true,
+            Verdict::Unclear => false,
+        })
     })
 }
 
@@ -103,6 +115,7 @@ pub fn suite(
             unclear: count(Verdict::Unclear),
             floor: rule.floor,
             equivalence: rule.equivalence,
+            any_time: rule.any_time,
             false_discovery_rate: rule.false_discovery_rate,
             null_calls: nulls.0,
             null_arms: nulls.1,
@@ -113,19 +126,22 @@ pub fn suite(
     }
 }
 
-/// Worst first: slower, unclear, same, faster; the larger change first among
-/// the worse ones, last among the better.
+/// Worst first: failed, slower, unclear, same, faster; the larger change
+/// first among the worse ones, last among the better.
 fn key(row: &ComparisonRow) -> (u8, f64) {
+    if row.raw_samples == 0 && row.change.is_none() {
+        return (0, 0.0);
+    }
     let change = row.change.map_or(0.0, |change| change.point);
     let worse = match row.better {
         Better::Higher => -change,
         Better::Lower | Better::Neither => change,
     };
     match row.verdict {
-        Verdict::Slower => (0, -worse),
-        Verdict::Unclear => (1, -change.abs()),
-        Verdict::Same => (2, -worse),
-        Verdict::Faster => (3, -worse),
+        Verdict::Slower => (1, -worse),
+        Verdict::Unclear => (2, -change.abs()),
+        Verdict::Same => (3, -worse),
+        Verdict::Faster => (4, -worse),
     }
 }
 
@@ -165,8 +181,7 @@ fn of_values(row: Row, rule: &VerdictRule) -> ComparisonRow {
     else {
         return made;
     };
-    let (verdict, change, sentence) =
-        exact(baseline, candidate, better, rule.floor);
+    let (verdict, change, sentence) = exact(baseline, candidate, better, rule);
     made.verdict = verdict;
     made.change = change;
     made.change_any_time = change;

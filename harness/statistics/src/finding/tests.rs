@@ -237,6 +237,12 @@ fn a_single_unit_has_a_point_and_no_interval() {
 #[test]
 fn nan_infinity_and_no_units_are_errors() {
     let rule = VerdictRule::default();
+    let odd = Units {
+        candidate: vec![0.0, 0.1],
+        again: vec![0.1],
+        null: vec![0.0, 0.1],
+    };
+    assert!(find(&odd, MetricKind::Timed, Better::Lower, &rule).is_err());
     for (candidate, null) in [
         (vec![], vec![0.0]),
         (vec![f64::NAN, 0.0], vec![0.0, 0.1]),

@@ -1,9 +1,8 @@
 //! The rule as a whole, on simulated comparisons: false alarms, power, and
 //! equivalence shown where there is none.
 //!
-//! A candidate's unit spreads by 2 %, far enough that the floor does not do
-//! all the work; the null arm's, of two measurements and not one and a half,
-//! by sqrt(4 / 3) times that.
+//! Three arms spread alike, so that the mean of B / A and B / A' spreads by
+//! 2 %: far enough that the floor does not do all the work.
 
 use assay_schema::{Better, Verdict};
 
@@ -15,7 +14,7 @@ const SPREAD: f64 = 0.02;
 
 /// A comparison of `n` units whose true change is `truth`, a logarithm.
 fn units(seed: u64, n: usize, truth: f64, spread: f64) -> Units {
-    // Three arms, so that B against the mean of A and A' spreads as asked.
+    // Three arms, so that the mean of B / A and B / A' spreads as asked.
     let arm = |stream: u64| {
         let spread = spread / 1.5_f64.sqrt();
         normal(4 * seed + stream, n).into_iter().map(move |x| spread * x)

@@ -229,7 +229,8 @@ struct Process {
 }
 
 /// A line of `/proc/[pid]/stat`: `pid (name) state ...`, where a name may
-/// hold blanks and brackets; `utime` and `stime` are fields 14 and 15.
+/// hold blanks and brackets; `utime` and `stime` are fields 14 and 15. A name
+/// is its process's to choose and is shown without control characters.
 fn process(text: &str) -> Option<Process> {
     let (id, rest) = text.split_once(" (")?;
     let (name, fields) = rest.rsplit_once(") ")?;
@@ -237,7 +238,7 @@ fn process(text: &str) -> Option<Process> {
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some(Process {
         id: id.parse().ok()?,
-        name: name.to_owned(),
+        name: name.replace(char::is_control, " "),
         ticks: ticks()? + ticks()?,
     })
 }
@@ -282,6 +283,8 @@ mod tests {
         let process = process(line).unwrap();
         assert_eq!((process.id, process.ticks), (42, 42.0));
         assert_eq!(process.name, "a) b (c)");
+        let line = line.replace("a) b (c)", "a\u{1b}[2J\nb");
+        assert_eq!(super::process(&line).unwrap().name, "a [2J b");
         assert!(super::process("42 (a) S 1").is_none());
         assert!(super::process("").is_none());
     }

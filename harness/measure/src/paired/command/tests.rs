@@ -1,6 +1,7 @@
 //! Real commands, small ones.
 
 use super::*;
+use crate::paired::child::is_gone;
 
 fn sample(command: &str, limit: f64) -> Result<ArmSample, PairedError> {
     let settings = PairedSettings {
@@ -52,12 +53,20 @@ fn a_command_that_is_not_there_is_wrong_input() {
 
 #[test]
 fn a_command_that_hangs_is_killed_with_its_children() {
-    let error = sample("sleep 1000 & sleep 1000", 0.1).unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("grandchild");
+    let command =
+        format!("sleep 1000 & echo $! > '{}'; sleep 1000", file.display());
+    let error = sample(&command, 1.0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the candidate gave no answer in 0.1 s in `sleep 1000 & sleep 1000` \
-         and was killed; raise --time-limit if it needs longer"
+        format!(
+            "the candidate gave no answer in 1 s in `{command}` and was \
+             killed; raise --time-limit if it needs longer"
+        )
     );
+    let grandchild = std::fs::read_to_string(file).unwrap();
+    assert!(is_gone(grandchild.trim().parse().unwrap()));
 }
 
 #[test]

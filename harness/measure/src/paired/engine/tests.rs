@@ -323,15 +323,16 @@ fn proving_stops_when_the_verdict_is_in_or_the_budget_ends() {
         equivalence: 0.02,
         ..VerdictRule::default()
     };
-    let prove = |factor: f64, budget: f64| {
+    let prove_among = |factor: f64, budget: f64, rows: usize| {
         let mut fake = Fake::new(factor);
         let clock = fake.clock.clone();
         let settings = PairedSettings { prove: true, ..settings(budget) };
         compare(&mut fake, &clock, &settings, &mut |_| Ok(()), &mut |run| {
-            is_decided(run, &rule)
+            is_decided(run, &rule, rows)
         })
         .unwrap()
     };
+    let prove = |factor, budget| prove_among(factor, budget, 1);
     let same = prove(1.0, 10.0);
     assert_eq!(same.ended, Ended::Decided);
     let comparison = suite(rows(&same, &rule), &rule, SuiteFacts::default());
@@ -340,6 +341,11 @@ fn proving_stops_when_the_verdict_is_in_or_the_budget_ends() {
     let slower = prove(1.2, 10.0);
     assert_eq!(slower.ended, Ended::Decided);
     assert!(slower.elapsed.0 < 5.0, "{:?}", slower.elapsed);
+    // A call must stand after the adjustment for the suite; `same` has none.
+    let among = prove_among(1.2, 10.0, 1000);
+    assert_eq!(among.ended, Ended::Decided);
+    assert!(among.rounds.len() > slower.rounds.len(), "{}", among.rounds.len());
+    assert_eq!(prove_among(1.0, 10.0, 1000).rounds.len(), same.rounds.len());
     assert_ne!(prove(1.0, 0.02).ended, Ended::Decided);
 }
 
@@ -413,7 +419,7 @@ fn times_that_are_none_are_errors_or_rows_without_verdict() {
             &mut |_| false,
         )
         .unwrap_err();
-        assert!(error.to_string().contains("a time above 0"), "{error}");
+        assert!(error.to_string().contains("expected 0 or more"), "{error}");
     }
     let mut nothing = Fake::new(1.0);
     nothing.body = [0.0; 3];

@@ -10,6 +10,8 @@ use super::*;
 use crate::MonotonicClock;
 use crate::paired::{PairedSettings, compare};
 
+const PINNED: &str = "the three processes of a round pinned to one core";
+
 #[test]
 #[ignore = "the child that the other tests start"]
 fn child() {
@@ -103,9 +105,63 @@ fn the_names_of_an_executable_are_read() {
     assert_eq!(names, ["sum <b>", "größe n=3"]);
 }
 
+/// Notes the processes that it starts, and their threads.
+struct Noted {
+    inner: Lockstep,
+    processes: Vec<i32>,
+    threads: Vec<Option<u64>>,
+}
+
+impl Starter for Noted {
+    type Arm = LockstepArm;
+
+    fn start(
+        &mut self,
+        round: u64,
+        order: [Side; 3],
+    ) -> Result<[(LockstepArm, Started); 3], PairedError> {
+        let started = self.inner.start(round, order)?;
+        for (arm, _) in &started {
+            self.processes.push(arm.child.id() as i32);
+            self.threads.push(threads(arm.child.id()));
+        }
+        Ok(started)
+    }
+
+    fn stop(&mut self, arms: [LockstepArm; 3]) {
+        self.inner.stop(arms);
+    }
+
+    fn place(
+        &mut self,
+        round: u64,
+        arms: &mut [LockstepArm; 3],
+    ) -> Result<(), PairedError> {
+        self.inner.place(round, arms)
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn placement(&self) -> Option<String> {
+        self.inner.placement()
+    }
+}
+
+fn has_process(process: i32) -> bool {
+    // Signal 0 asks whether there is such a process, zombies included.
+    let process = nix::unistd::Pid::from_raw(process);
+    nix::sys::signal::kill(process, None) != Err(nix::errno::Errno::ESRCH)
+}
+
 #[test]
-fn three_children_take_turns_on_one_core_and_are_gone_after() {
-    let mut starter = arms("good", None);
+fn three_children_take_turns_and_are_gone_after() {
+    let mut starter = Noted {
+        inner: arms("good", None),
+        processes: Vec::new(),
+        threads: Vec::new(),
+    };
     let settings = PairedSettings {
         budget: Seconds(0.2),
         least_rounds: 2,
@@ -121,24 +177,65 @@ fn three_children_take_turns_on_one_core_and_are_gone_after() {
     .unwrap();
     assert_eq!(run.answer_changed(), Some(false));
     assert!(run.blocks().flatten().all(|s| (s.seconds - 1e-3).abs() < 1e-12));
-    assert!(run.placement.is_some());
+    assert!(starter.processes.len() >= 3);
+    assert!(!starter.processes.iter().any(|&process| has_process(process)));
+    let placement = run.placement.unwrap();
+    // A test executable may run its test in a thread of its own.
+    let free = if starter.threads.iter().all(|&n| n == Some(1)) {
+        "not pinned: the system refuses affinity"
+    } else {
+        "not pinned: it has several threads"
+    };
+    assert!(
+        placement.starts_with(PINNED) || placement == free,
+        "{placement}, {:?}",
+        starter.threads
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn processes_of_one_thread_are_pinned_to_one_core() {
+    use nix::sched::{CpuSet, sched_getaffinity};
+    let sleeper = |side| LockstepArm {
+        side,
+        bench: "sleep".to_owned(),
+        child: spawn(Command::new("sleep").arg("1000")).unwrap(),
+        stream: BufReader::new(UnixStream::pair().unwrap().0),
+        stderr: None,
+        limit: None,
+        iteration: Seconds::ZERO,
+        ran_in_parallel: false,
+        told: false,
+        left: true,
+    };
+    let mut starter = arms("good", None);
+    let mut sleepers = Side::ALL.map(sleeper);
+    starter.place(1, &mut sleepers).unwrap();
+    let placement = starter.placement().unwrap();
+    if placement == "not pinned: the system refuses affinity" {
+        println!("skipped: pinning: the system refuses affinity");
+        return;
+    }
+    assert!(placement.starts_with(PINNED), "{placement}");
+    let cores = sleepers.each_ref().map(|arm| {
+        let process = nix::unistd::Pid::from_raw(arm.child.id() as i32);
+        let set = sched_getaffinity(process).unwrap();
+        let is_allowed = |core: &usize| set.is_set(*core).unwrap();
+        (0..CpuSet::count()).filter(is_allowed).collect::<Vec<_>>()
+    });
+    assert_eq!(cores[0].len(), 1);
+    assert!(cores.iter().all(|core| *core == cores[0]), "{cores:?}");
 }
 
 #[test]
 fn a_dropped_arm_leaves_no_process_behind() {
     let mut starter = arms("good", None);
     let started = starter.start(0, Side::ALL).unwrap();
-    let processes: Vec<u32> =
-        started.iter().map(|(arm, _)| arm.child.id()).collect();
+    let processes: Vec<i32> =
+        started.iter().map(|(arm, _)| arm.child.id() as i32).collect();
     drop(started);
-    for process in processes {
-        // Signal 0 asks whether there is such a process, zombies included.
-        let process = nix::unistd::Pid::from_raw(process as i32);
-        assert_eq!(
-            nix::sys::signal::kill(process, None),
-            Err(nix::errno::Errno::ESRCH)
-        );
-    }
+    assert!(!processes.into_iter().any(has_process));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use assay_schema::{
     Depth, FORMAT_VERSION, Flops, Host, Moment, Plan, SampleBatch, Seconds,
-    StopReason, Verdict, WorkSummary,
+    StopReason, Verdict, Warning, WorkSummary,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -260,6 +260,71 @@ fn a_case_that_broke_is_a_failure_and_one_that_was_mended_a_note() {
         assert!(mended.failed.is_empty() && mended.comparison.rows.is_empty());
         assert!(mended.comparison.suite.notes[1].starts_with(CASE));
     }
+}
+
+#[test]
+fn imports_have_no_answer_to_check_and_are_compared() {
+    let imported = |typical: f64, seed: u64| {
+        let mut record = record(CASE, noisy(typical, 200, seed));
+        record.verification = None;
+        record.warnings.push(Warning {
+            kind: "imported".to_owned(),
+            message: "no answer was checked".to_owned(),
+        });
+        record
+    };
+    let found = compared(&[imported(1e-3, 1)], &[imported(2e-3, 2)]);
+    assert_eq!(found.comparison.rows[0].verdict, Verdict::Slower);
+    assert!(found.failed.is_empty());
+    let suite = &found.comparison.suite;
+    assert_eq!(suite.output_changed, None);
+    let said = "imported results: nobody here checked their answers";
+    let notes = suite.notes.iter().filter(|note| *note == said);
+    assert_eq!(notes.count(), 1, "{:?}", suite.notes);
+    // An import that its tool failed is at fault like any other.
+    let mut failed = imported(1e-3, 3);
+    failed.outcome = Outcome::Failed("no samples".to_owned());
+    let found = compared(&[imported(1e-3, 1)], &[failed]);
+    assert_eq!(found.failed, [CASE]);
+}
+
+#[test]
+fn runs_of_which_no_case_can_be_judged_are_an_error() {
+    let mut unverified = record(CASE, noisy(1e-3, 50, 1));
+    unverified.verification = None;
+    let both = [unverified, record("operators/softmax", vec![1.0])];
+    let header = header();
+    let side = |name, records| RunSide { name, header: &header, records };
+    let options = RunOptions {
+        rule: VerdictRule::default(),
+        forced: Vec::new(),
+        ceiling: &|_| None,
+    };
+    let alone = &both[..1];
+    let error = compare_runs(&side("a", alone), &side("b", alone), &options)
+        .unwrap_err();
+    assert_eq!(
+        error,
+        "no case could be judged: slm/tiny/decode: on both sides its answer \
+         was not verified"
+    );
+    // Beside a case that can be judged it is a note.
+    let found = compared(&both, &both).comparison;
+    assert!(found.suite.notes.iter().any(|note| note.starts_with(CASE)));
+    assert_eq!(found.rows[0].case, "operators/softmax");
+}
+
+#[test]
+fn a_case_that_failed_stands_before_one_that_is_slower() {
+    let good = |case| record(case, noisy(1e-3, 200, 1));
+    let mut broken = good(CASE);
+    broken.outcome = Outcome::Failed("no memory".to_owned());
+    let slower = record("operators/softmax", noisy(2e-3, 200, 2));
+    let found =
+        compared(&[good("operators/softmax"), good(CASE)], &[slower, broken]);
+    let cases: Vec<&str> =
+        found.comparison.rows.iter().map(|row| row.case.as_str()).collect();
+    assert_eq!(cases, [CASE, "operators/softmax"]);
 }
 
 #[test]
