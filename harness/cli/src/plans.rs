@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use assay_schema::{Catalogue, Depth, Plan, Precision, Seconds};
+use assay_schema::{Catalogue, Depth, Plan, Precision, Seconds, TextError};
 use assay_sweep::{PlanEntry, PlanFile, expand, parse_plan_file, select};
 
 use crate::arguments::RunArgs;
-use crate::registry;
+use crate::predictions::On;
+use crate::{defaults, registry};
 
 const SHIPPED: [(&str, &str); 7] = [
     ("tour", include_str!("../plans/tour.toml")),
@@ -113,7 +114,28 @@ fn named_or_file(name: &str) -> Result<PlanFile> {
     }
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{name}: cannot be read"))?;
-    Ok(parse_plan_file(&text, name)?)
+    let file = parse_plan_file(&text, name)?;
+    check_profiles(&file, &text, name)?;
+    Ok(file)
+}
+
+/// Every profile that a plan file predicts for is known; else where it
+/// stands.
+fn check_profiles(file: &PlanFile, text: &str, name: &str) -> Result<()> {
+    for profile in &file.predict_on {
+        // This machine's may be probed later.
+        if profile.starts_with(defaults::HOST) {
+            continue;
+        }
+        if let Err(error) = On::read_all(std::slice::from_ref(profile)) {
+            let from = text.find("predict_on").unwrap_or(0);
+            let quoted = format!("\"{profile}\"");
+            let at = text[from..].find(&quoted).map(|at| from + at..from + at);
+            let message = format!("{error:#}");
+            bail!(TextError::new(name, text, at, &message));
+        }
+    }
+    Ok(())
 }
 
 /// A workload's name alone, without axes, is its own plan at this depth;

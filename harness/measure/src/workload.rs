@@ -38,8 +38,6 @@ pub struct Context {
     pub device: String,
     /// Seed of everything random.
     pub seed: u64,
-    /// Worker threads; the engine's own choice when absent.
-    pub threads: Option<usize>,
     /// Folder or file of real data.
     pub data: Option<PathBuf>,
     /// Weights, a safetensors file.
@@ -56,7 +54,6 @@ impl Context {
         Self {
             device: device.into(),
             seed,
-            threads: None,
             data: None,
             weights: None,
             model: None,

@@ -128,7 +128,7 @@ fn a_wrong_plan_file_is_named_with_its_line() {
                 "predict_on = [\"nvidia-l44\"]\n{head}case = \
                  \"slm/tiny/prefill\"\n"
             ),
-            vec!["nearest valid: `nvidia-l4`"],
+            vec!["p.toml:1: ", "nearest valid: `nvidia-l4`"],
         ),
     ] {
         place.write("p.toml", &text);
