@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use assay_schema::{Seconds, nearest};
+use assay_schema::{Seconds, nearest, typed_share};
 
 use crate::BenchError;
 
@@ -163,8 +163,12 @@ impl Arguments {
         };
         match flag {
             "--skip" => self.skipped.push(value),
-            "--budget" => self.budget = time(&value).ok_or_else(wrong)?,
-            "--floor" => self.floor = percent(&value).ok_or_else(wrong)?,
+            "--budget" => {
+                self.budget = Seconds::typed(&value).map_err(|_| wrong())?
+            }
+            "--floor" => {
+                self.floor = typed_share(&value).map_err(|_| wrong())?
+            }
             "--save-baseline" => {
                 self.save = Some(file_name(value).ok_or_else(wrong)?);
             }
@@ -197,28 +201,6 @@ fn unknown(found: &str) -> BenchError {
         found: found.to_owned(),
         nearest: nearest(found, flags).map(str::to_owned),
     }
-}
-
-/// `500ms`, `2s`, `1.5` (seconds), `2m`; more than nothing, a day at most.
-fn time(text: &str) -> Option<Seconds> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        _ => return None,
-    };
-    let seconds = digits.parse::<f64>().ok()? * factor;
-    (seconds > 0.0 && seconds <= 86_400.0).then_some(Seconds(seconds))
-}
-
-/// A share from `1%`, in the very texts that `assay compare` takes: 0 or more,
-/// below 100 %.
-fn percent(text: &str) -> Option<f64> {
-    let number = text.trim().strip_suffix('%')?;
-    let share = number.trim().parse::<f64>().ok()? / 100.0;
-    (0.0..1.0).contains(&share).then_some(share)
 }
 
 /// A name that is a folder's and cannot lead out of it.
@@ -282,16 +264,5 @@ mod tests {
         insta::assert_snapshot!(said("--baseline"), @"--baseline is `nothing`; expected letters, digits, `.`, `_` and `-`, no `.` in front");
         insta::assert_snapshot!(said("--save-baseline ../x"), @"--save-baseline is `../x`; expected letters, digits, `.`, `_` and `-`, no `.` in front");
         insta::assert_snapshot!(said("--floor NaN"), @"--floor is `NaN`; expected a percentage from 0% to below 100%, such as 1%");
-    }
-
-    #[test]
-    fn a_percentage_has_its_sign_and_a_range() {
-        assert_eq!(percent("1%"), Some(0.01));
-        assert_eq!(percent(" 0.5 %"), Some(0.005));
-        assert_eq!(percent("0%"), Some(0.0));
-        for wrong in ["1", "", "%", "-1%", "100%", "nan%", "inf%", "a%", "1%%"]
-        {
-            assert_eq!(percent(wrong), None, "{wrong}");
-        }
     }
 }

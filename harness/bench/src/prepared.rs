@@ -1,8 +1,6 @@
 //! A prepared benchmark: a routine without its output's type, ready for laps.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use assay_measure::{AllocationCounter, Clock};
+use assay_measure::{AllocationCounter, Clock, caught};
 use assay_schema::{Better, LockstepMetric, Seconds};
 
 use crate::routine::{Lap, Outside, Routine, Throughput};
@@ -226,17 +224,7 @@ pub(crate) fn guarded<T>(
     run: impl FnOnce() -> Result<T, String>,
 ) -> Result<T, String> {
     // What panicked is dropped by the caller and never run again.
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result,
-        Err(payload) => {
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            Err(format!("{what} panicked: {message}"))
-        }
-    }
+    caught(what, run)?
 }
 
 /// The metric `allocations`, an iteration.

@@ -5,6 +5,7 @@ mod selftest;
 
 use std::path::PathBuf;
 
+use assay_schema::Seconds;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::{CompareArgs, ComparisonFormat};
@@ -266,39 +267,14 @@ pub(crate) struct DoctorArgs {
     pub(crate) format: TextOrJson,
 }
 
-/// A duration in seconds: `10s`, `500ms`, `2m`, `1.5`.
+/// Seconds from `10s`, `500ms`, `2m`, `1.5`.
 fn duration(text: &str) -> Result<f64, String> {
-    let (number, factor) = if let Some(n) = text.strip_suffix("ms") {
-        (n, 1e-3)
-    } else if let Some(n) = text.strip_suffix('s') {
-        (n, 1.0)
-    } else if let Some(n) = text.strip_suffix('m') {
-        (n, 60.0)
-    } else {
-        (text, 1.0)
-    };
-    number
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .map(|n| n * factor)
-        .filter(|s| s.is_finite() && *s > 0.0)
-        .ok_or_else(|| format!("`{text}` is no time: 10s, 500ms or 2m"))
+    Seconds::typed(text).map(|seconds| seconds.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_has_a_unit_or_is_seconds() {
-        assert_eq!(duration("500ms"), Ok(0.5));
-        assert_eq!(duration("2m"), Ok(120.0));
-        assert_eq!(duration("1.5"), Ok(1.5));
-        for wrong in ["", "s", "-1s", "nan", "10 parsecs"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -97,7 +97,7 @@ fn note_answers(comparison: &mut Comparison, same_output: bool) {
     let mut cases: Vec<&str> = comparison
         .rows
         .iter()
-        .filter(|row| row.reasons.iter().any(|why| cells::is_of_answer(why)))
+        .filter(|row| row.answer_changed == Some(true))
         .map(|row| row.case.as_str())
         .collect();
     cases.sort_unstable();
@@ -112,13 +112,5 @@ fn note_answers(comparison: &mut Comparison, same_output: bool) {
              the same"
                 .to_owned(),
         );
-    }
-}
-
-/// Whether any answer changed: `None` where none was compared.
-fn either(a: Option<bool>, b: Option<bool>) -> Option<bool> {
-    match (a, b) {
-        (None, other) | (other, None) => other,
-        (Some(a), Some(b)) => Some(a || b),
     }
 }

@@ -21,10 +21,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use assay_schema::{Better, Metric};
-
 pub use command::CommandLine;
-pub use out_file::{Counts, parse_totals};
+pub use out_file::Counts;
+use out_file::parse_totals;
 
 use command::{Ran, run};
 
@@ -139,23 +138,6 @@ pub fn count_difference(
         (with, count_instructions(with, limit)?),
         (without, count_instructions(without, limit)?),
     )
-}
-
-/// Instructions an iteration, under the contract's name `instructions`.
-pub fn instructions_metric(counts: &Counts, iterations: u64) -> Metric {
-    let (name, unit) = ("instructions", "1");
-    match counts.instructions() {
-        Some(count) if iterations > 0 => {
-            let each = count as f64 / iterations as f64;
-            Metric::value(name, unit, Better::Lower, each)
-        }
-        Some(_) | None => Metric::unavailable(
-            name,
-            unit,
-            Better::Lower,
-            "callgrind counted no iteration",
-        ),
-    }
 }
 
 fn difference(

@@ -35,6 +35,7 @@ mod journal;
 mod meter;
 #[cfg(feature = "paired")]
 pub mod paired;
+mod panics;
 mod rotation;
 mod run;
 mod sampler;
@@ -49,7 +50,6 @@ mod workload;
 #[cfg(all(unix, feature = "paired"))]
 pub use callgrind::{
     CallgrindError, CommandLine, Counts, count_difference, count_instructions,
-    instructions_metric, parse_totals,
 };
 #[cfg(target_arch = "x86_64")]
 pub use clock::TscClock;
@@ -64,6 +64,7 @@ pub use meter::{
 };
 #[cfg(feature = "nvidia")]
 pub use meter::{NvidiaMeter, standard_meters};
+pub use panics::caught;
 pub use rotation::{Rotation, RotationSize};
 pub use run::{Instruments, Job, Sink, VerifyError, run_case, verify_case};
 pub use settings::Settings;

@@ -1,7 +1,6 @@
 //! A session under the sampler: bursts with the meters around them and panics
 //! caught, and the samples on their way to the journal.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_schema::{Event, Seconds, Warning};
@@ -9,7 +8,7 @@ use assay_schema::{Event, Seconds, Warning};
 use crate::journal::{Journal, STEP, Taken};
 use crate::meter::{AllocationMeter, Meter, Readout, Window};
 use crate::sampler::{BurstEnd, Tape, Until, burst};
-use crate::{Clock, Session, Watch, WorkloadError};
+use crate::{Clock, Session, Watch, WorkloadError, caught};
 
 /// Why a case ended badly.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,17 +37,7 @@ pub(crate) fn guarded<T>(
 ) -> Result<T, Failure> {
     // The session is dropped after a panic and never run again, so a broken
     // invariant in it cannot be seen.
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result.map_err(Failure::from),
-        Err(payload) => {
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            Err(Failure::broken(format!("{what} panicked: {message}")))
-        }
-    }
+    caught(what, run).map_err(Failure::broken)?.map_err(Failure::from)
 }
 
 /// The meters of a case.

@@ -131,6 +131,13 @@ pub struct ComparisonRow {
     /// Modes, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modes: Option<ModesChange>,
+    /// Whether the candidate answers otherwise than the baseline; of the first
+    /// row of a case, absent where no answer was compared.
+    #[serde(default)]
+    pub answer_changed: Option<bool>,
+    /// Compared in spite of what makes it incomparable (`--force`).
+    #[serde(default)]
+    pub forced: bool,
     /// Sentences: why this verdict, what else moved.
     pub reasons: Vec<String>,
 }

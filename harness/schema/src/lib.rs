@@ -37,6 +37,7 @@ mod record;
 mod run;
 mod runtime;
 mod text_error;
+mod typed;
 mod units;
 mod work;
 
@@ -67,6 +68,7 @@ pub use record::{Outcome, Record, Verification};
 pub use run::{FORMAT_VERSION, RunHeader};
 pub use runtime::{ParseRuntimeError, Runtime};
 pub use text_error::{TextError, line_of};
+pub use typed::typed_share;
 pub use units::{
     Bytes, BytesPerSecond, Flops, FlopsPerSecond, Hertz, Joules, Seconds, Watts,
 };

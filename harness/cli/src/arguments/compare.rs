@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use assay_schema::typed_share;
 use clap::{Args, ValueEnum};
 
 use super::duration;
@@ -50,7 +51,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) budget: Option<f64>,
     /// The smallest change that is called.
-    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "1%")]
+    #[arg(long, value_name = "PERCENT", value_parser = typed_share, default_value = "1%")]
     pub(crate) floor: f64,
     /// Go on until a change, or sameness within this size, is shown; a
     /// larger --floor becomes this size.
@@ -81,27 +82,9 @@ pub(crate) struct CompareArgs {
     pub(crate) format: ComparisonFormat,
 }
 
-/// A share from `1%`: 0 or more, below 100 %.
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.trim().strip_suffix('%').ok_or_else(|| {
-        format!("`{text}` has no %: expected a percentage such as 1%")
-    })?;
-    number
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .map(|percent| percent / 100.0)
-        .filter(|share| (0.0..1.0).contains(share))
-        .ok_or_else(|| {
-            format!(
-                "`{text}` is no percentage from 0% to below 100%, such as 1%"
-            )
-        })
-}
-
 /// A share above 0: nothing can be shown to lie within nothing.
 fn size(text: &str) -> Result<f64, String> {
-    percent(text).and_then(|share| {
+    typed_share(text).and_then(|share| {
         if share > 0.0 {
             Ok(share)
         } else {
@@ -115,15 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentage_has_its_sign_and_a_range() {
-        assert_eq!(percent("1%"), Ok(0.01));
-        assert_eq!(percent(" 0.5 %"), Ok(0.005));
-        assert_eq!(percent("0%"), Ok(0.0));
-        for wrong in ["1", "", "%", "-1%", "100%", "nan%", "inf%", "a%", "1%%"]
-        {
-            let error = percent(wrong).unwrap_err();
-            assert!(error.contains(&format!("`{wrong}`")), "{error}");
-        }
+    fn nothing_is_shown_to_lie_within_nothing() {
         assert!(size("0%").is_err());
         assert_eq!(size("2%"), Ok(0.02));
     }

@@ -11,8 +11,7 @@ use assay_measure::{CommandLine, MonotonicClock};
 
 use super::instructions::{Counted, INSTRUCTIONS, instructions};
 use super::{
-    Blocks, Compared, Turns, either, ends_all, note_answers, notes_of,
-    unanswered,
+    Blocks, Compared, Turns, ends_all, note_answers, notes_of, unanswered,
 };
 use crate::exit::{Fault, machine};
 use crate::progress::Progress;
@@ -27,12 +26,11 @@ pub(crate) fn benches(
     let Blocks { settings, rule, counted, same_output, force } = how;
     let (a, b) = (executable(baseline), executable(candidate));
     let shared = shared(&a, &b, filter, *force)?;
-    let suite_rows = shared.names.len();
+    let benchmarks = shared.names.len();
     let mut facts = SuiteFacts {
         kind: "benchmarks in lockstep".to_owned(),
         baseline: baseline.to_owned(),
         candidate: candidate.to_owned(),
-        output_changed: None,
         notes: shared.notes,
     };
     let mut found = Vec::new();
@@ -46,12 +44,10 @@ pub(crate) fn benches(
             &MonotonicClock::new(),
             settings,
             &mut |turn| turns.keep(turn),
-            &mut |run| is_decided(run, rule, suite_rows),
+            &mut |run| is_decided(run, rule, benchmarks),
         );
         match made.map_err(ends_all) {
             Ok(run) => {
-                facts.output_changed =
-                    either(facts.output_changed, run.answer_changed());
                 facts.notes.extend(notes_of(&run));
                 if *same_output {
                     facts.notes.extend(unanswered(&run));

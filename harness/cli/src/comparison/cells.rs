@@ -134,22 +134,11 @@ pub(super) fn advice(comparison: &Comparison) -> Option<&'static str> {
     })
 }
 
-/// The reasons of a row that are worth their space: of `same` rows only what
-/// was forced and that the answer differs.
-pub(super) fn told(row: &ComparisonRow) -> Vec<&str> {
-    let always = |why: &str| why.starts_with("forced") || is_of_answer(why);
-    row.reasons
-        .iter()
-        .map(String::as_str)
-        .filter(|why| row.verdict != Verdict::Same || always(why))
-        .collect()
-}
-
-/// Whether a reason says that the answer differs (the words of
-/// `assay_measure::paired`).
-pub(super) fn is_of_answer(why: &str) -> bool {
-    why.starts_with("the candidate's answer differs")
-        || why.starts_with("the answer changed")
+/// The reasons of a row that are worth their space: of `same` rows only where
+/// the comparison was forced or the answer differs.
+pub(super) fn told(row: &ComparisonRow) -> &[String] {
+    let matters = row.forced || row.answer_changed == Some(true);
+    if row.verdict != Verdict::Same || matters { &row.reasons } else { &[] }
 }
 
 #[cfg(test)]
@@ -179,20 +168,21 @@ mod tests {
             p_adjusted: None,
             percentiles: Vec::new(),
             modes: None,
+            answer_changed: None,
+            forced: false,
             reasons: reasons.iter().map(|&why| why.to_owned()).collect(),
         }
     }
 
     #[test]
-    fn a_same_row_tells_what_was_forced_and_that_the_answer_differs() {
-        let reasons = [
-            "within 1 %",
-            "the candidate's answer differs",
-            "forced in spite of this: other host",
-        ];
-        assert_eq!(told(&row(Verdict::Same, &reasons)), reasons[1..]);
-        assert_eq!(told(&row(Verdict::Unclear, &reasons)), reasons);
-        assert!(told(&row(Verdict::Same, &reasons[..1])).is_empty());
+    fn a_same_row_tells_its_reasons_where_forced_or_answered_otherwise() {
+        let same = row(Verdict::Same, &["within 1 %"]);
+        assert!(told(&same).is_empty());
+        let forced = ComparisonRow { forced: true, ..same.clone() };
+        let other = ComparisonRow { answer_changed: Some(true), ..same };
+        for row in [forced, other, row(Verdict::Unclear, &["within 1 %"])] {
+            assert_eq!(told(&row), ["within 1 %"]);
+        }
     }
 
     #[test]

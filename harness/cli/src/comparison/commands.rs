@@ -46,7 +46,6 @@ pub(crate) fn commands(
             return Ok(Compared { comparison, failed: true });
         }
     };
-    facts.output_changed = run.answer_changed();
     facts.notes = notes_of(&run);
     if *same_output {
         facts.notes.extend(unanswered(&run));

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use assay_measure::paired::{PairedSettings, Row, counted_row, failed_row};
-use assay_measure::{CallgrindError, CommandLine, count_instructions};
+use assay_measure::{
+    CallgrindError, CommandLine, count_difference, count_instructions,
+};
 
 use super::Blocks;
 use crate::exit::{Fault, machine};
@@ -51,11 +53,11 @@ pub(super) struct Counted {
 
 impl Counted {
     fn count(&self, limit: Duration) -> Result<f64, CallgrindError> {
-        let whole = once(&self.whole, limit)?;
-        match &self.less {
-            Some(less) => Ok((whole - once(less, limit)?).max(0.0)),
-            None => Ok(whole),
-        }
+        let counts = match &self.less {
+            Some(less) => count_difference(&self.whole, less, limit)?,
+            None => count_instructions(&self.whole, limit)?,
+        };
+        Ok(counts.instructions().unwrap_or_default() as f64)
     }
 }
 
@@ -98,17 +100,6 @@ fn limit(settings: &PairedSettings) -> Duration {
     settings.time_limit.map_or(PATIENCE, |limit| {
         Duration::try_from_secs_f64(limit.0 * SLOWER).unwrap_or(Duration::MAX)
     })
-}
-
-/// Instructions of one execution under callgrind.
-fn once(command: &CommandLine, limit: Duration) -> Result<f64, CallgrindError> {
-    let counts = count_instructions(command, limit)?;
-    let count =
-        counts.instructions().ok_or_else(|| CallgrindError::OutFile {
-            command: command.to_string(),
-            problem: "no instruction was counted".to_owned(),
-        })?;
-    Ok(count as f64)
 }
 
 #[cfg(test)]

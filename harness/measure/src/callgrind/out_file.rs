@@ -42,7 +42,7 @@ impl Counts {
 ///
 /// # Errors
 /// What was found, and what was expected.
-pub fn parse_totals(text: &str) -> Result<Counts, String> {
+pub(crate) fn parse_totals(text: &str) -> Result<Counts, String> {
     let mut counts = Counts::default();
     let mut events: Option<Vec<&str>> = None;
     let mut parts_open = 0;

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "kills all that runs here: the test below starts it apart"]
+    #[ignore = "a part of the test below, which runs it in a process of its own; among others it would kill their children"]
     fn kills_all() {
         let mut child = shell("sleep 1000 & echo $!; sleep 1000");
         let started = printed(&mut child);

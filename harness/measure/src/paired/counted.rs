@@ -2,9 +2,9 @@
 
 use assay_schema::Better;
 
+use super::Side;
 use super::metric_rows::Evidence;
 use super::rows::Row;
-use super::{Side, failed_row};
 
 /// Share by which two counts of the same code may differ and still be taken
 /// as exact: the length of a path or an address costs some instructions.
@@ -21,11 +21,7 @@ pub fn counted_row(
     floor: f64,
 ) -> Row {
     let [a, b, again] = Side::ALL.map(|side| counts[side.index()]);
-    let mut row = failed_row(case, "");
-    row.reasons.clear();
-    row.metric = metric.to_owned();
-    row.unit = "1".to_owned();
-    row.better = Better::Lower;
+    let mut row = Row::new(case, metric, "1", Better::Lower);
     row.raw_samples = 3;
     (row.baseline, row.candidate) = (Some(a), Some(b));
     let wavers = (again - a).abs() / a.abs().max(1.0);

@@ -60,19 +60,8 @@ pub(crate) fn metric_row(
     rule: &VerdictRule,
 ) -> Option<Row> {
     let value = |sample: &ArmSample| sample.metrics.get(name).map(|m| m.value);
-    let mut row = Row {
-        case: run.name.clone(),
-        metric: name.to_owned(),
-        unit: unit.to_owned(),
-        better,
-        evidence: Evidence::None,
-        baseline: None,
-        candidate: None,
-        raw_samples: run.blocks().flatten().filter_map(value).count() as u64,
-        percentiles: Vec::new(),
-        moved: None,
-        reasons: Vec::new(),
-    };
+    let mut row = Row::new(&run.name, name, unit, better);
+    row.raw_samples = run.blocks().flatten().filter_map(value).count() as u64;
     let blocks = || run.blocks().flatten();
     if blocks().any(|sample| value(sample).is_none()) {
         row.reasons.push(

@@ -35,8 +35,43 @@ pub struct Row {
     pub percentiles: Vec<PercentileChange>,
     /// What moved beside time; of time's rows.
     pub moved: Option<Moved>,
+    /// Whether the candidate answers otherwise; of a case's first row.
+    pub answer_changed: Option<bool>,
+    /// Compared in spite of what makes it incomparable.
+    pub forced: bool,
     /// Sentences that hold whatever the verdict.
     pub reasons: Vec<String>,
+}
+
+impl Row {
+    /// A row that nothing is known of yet.
+    pub(crate) fn new(
+        case: impl Into<String>,
+        metric: impl Into<String>,
+        unit: impl Into<String>,
+        better: Better,
+    ) -> Self {
+        Self {
+            case: case.into(),
+            metric: metric.into(),
+            unit: unit.into(),
+            better,
+            evidence: Evidence::None,
+            baseline: None,
+            candidate: None,
+            raw_samples: 0,
+            percentiles: Vec::new(),
+            moved: None,
+            answer_changed: None,
+            forced: false,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// A row of time.
+    pub(crate) fn of_time(case: impl Into<String>) -> Self {
+        Self::new(case, "time", "s", Better::Lower)
+    }
 }
 
 /// The percentiles that are given.
@@ -52,6 +87,14 @@ pub fn rows(run: &PairedRun, rule: &VerdictRule) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// How many rows [`rows`] gives at most: time, and each metric judged.
+pub(crate) fn row_count(run: &PairedRun) -> usize {
+    let judged = |(name, (_, better)): &(String, (String, Better))| {
+        is_judged(name, *better)
+    };
+    1 + metrics(run).into_iter().filter(judged).count()
 }
 
 /// What time's units say; the word of `--prove` on whether to go on.
@@ -82,39 +125,29 @@ fn time_row(run: &PairedRun, rule: &VerdictRule) -> Row {
         })
         .collect();
     let candidate = run.seconds(Side::Candidate);
-    let found = time_finding(run, rule);
-    let mut reasons = Vec::new();
-    let evidence = match found {
-        Ok(finding) => Evidence::Units(Box::new(finding)),
-        Err(why) => {
-            reasons.push(why);
-            Evidence::None
+    let mut row = Row::of_time(&run.name);
+    let mut time = 0.0;
+    match time_finding(run, rule) {
+        Ok(finding) => {
+            time = finding.change.point;
+            row.evidence = Evidence::Units(Box::new(finding));
         }
-    };
-    if run.answer_changed() == Some(true) {
-        reasons.push("the candidate's answer differs".to_owned());
+        Err(why) => row.reasons.push(why),
     }
-    let time = match &evidence {
-        Evidence::Units(finding) => finding.change.point,
-        Evidence::Exact | Evidence::None => 0.0,
-    };
-    Row {
-        case: run.name.clone(),
-        metric: "time".to_owned(),
-        unit: "s".to_owned(),
-        better: Better::Lower,
-        evidence,
-        baseline: median(&baseline).ok(),
-        candidate: median(&candidate).ok(),
-        raw_samples: (baseline.len() + candidate.len()) as u64,
-        percentiles: percentiles(&baseline, &candidate),
-        moved: Some(Moved {
-            time,
-            beside: beside(run),
-            modes: modes_of(&baseline, &candidate),
-        }),
-        reasons,
+    row.answer_changed = run.answer_changed();
+    if row.answer_changed == Some(true) {
+        row.reasons.push("the candidate's answer differs".to_owned());
     }
+    row.baseline = median(&baseline).ok();
+    row.candidate = median(&candidate).ok();
+    row.raw_samples = (baseline.len() + candidate.len()) as u64;
+    row.percentiles = percentiles(&baseline, &candidate);
+    row.moved = Some(Moved {
+        time,
+        beside: beside(run),
+        modes: modes_of(&baseline, &candidate),
+    });
+    row
 }
 
 /// The percentiles of two series.

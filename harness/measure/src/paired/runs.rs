@@ -126,7 +126,6 @@ pub fn compare_runs(
         );
     }
     let mut at_fault = Vec::new();
-    let mut answers = None;
     for (a, b) in pairs {
         let case = a.case.to_string();
         match (fault(a), fault(b)) {
@@ -146,15 +145,12 @@ pub fn compare_runs(
             }
             (None, None) => {}
         }
-        let changed = answer_change(a, b);
-        let of_answer = changed.as_ref().map(|why| why.is_some());
-        answers = match (answers, of_answer) {
-            (None, other) | (other, None) => other,
-            (Some(a), Some(b)) => Some(a || b),
-        };
         let mut of_case = case_rows(a, b, options);
-        if let (Some(Some(why)), Some(row)) = (changed, of_case.first_mut()) {
-            row.reasons.push(why);
+        if let (Some(changed), Some(row)) =
+            (answer_change(a, b), of_case.first_mut())
+        {
+            row.answer_changed = Some(changed.is_some());
+            row.reasons.extend(changed);
         }
         rows.extend(of_case);
     }
@@ -163,6 +159,7 @@ pub fn compare_runs(
     }
     notes.extend(at_fault);
     for row in &mut rows {
+        row.forced = !options.forced.is_empty();
         row.reasons.extend(
             options
                 .forced
@@ -174,7 +171,6 @@ pub fn compare_runs(
         kind: "run directories".to_owned(),
         baseline: baseline.name.to_owned(),
         candidate: candidate.name.to_owned(),
-        output_changed: answers,
         notes,
     };
     let comparison = suite(rows, &options.rule, facts);
@@ -339,8 +335,7 @@ fn time_row(
     options: &RunOptions<'_>,
 ) -> Row {
     let (before, after) = (a.steady_samples(part), b.steady_samples(part));
-    let mut row = failed_row(a.case.to_string(), "");
-    row.reasons.clear();
+    let mut row = Row::of_time(a.case.to_string());
     if part != "step" {
         row.metric = format!("time/{part}");
     }
@@ -431,14 +426,8 @@ fn beside(a: &Record, b: &Record) -> BTreeMap<String, Pair> {
 
 /// A metric with one reading a side; none where neither has a value.
 fn reading_row(case: &Case, a: &Metric, b: &Metric) -> Option<Row> {
-    let mut row = Row {
-        metric: a.name.clone(),
-        unit: a.unit.clone(),
-        better: a.better,
-        raw_samples: 2,
-        ..failed_row(case.to_string(), "")
-    };
-    row.reasons.clear();
+    let mut row = Row::new(case.to_string(), &a.name, &a.unit, a.better);
+    row.raw_samples = 2;
     let (Reading::Value(before), Reading::Value(after)) =
         (&a.reading, &b.reading)
     else {

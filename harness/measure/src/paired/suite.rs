@@ -7,7 +7,7 @@ use assay_schema::{
 use assay_statistics::{Finding, Judged, VerdictRule, judge};
 
 use super::metric_rows::{Evidence, exact};
-use super::rows::{Row, time_finding};
+use super::rows::{Row, row_count, time_finding};
 use super::{Moved, PairedRun, reasons};
 
 /// What is known of the whole before any row is judged.
@@ -19,40 +19,27 @@ pub struct SuiteFacts {
     pub baseline: String,
     /// What stands as the candidate.
     pub candidate: String,
-    /// Whether an answer changed; `None` where none was compared.
-    pub output_changed: Option<bool>,
     /// What a reader must know.
     pub notes: Vec<String>,
 }
 
 /// The row of a case that could not be compared.
 pub fn failed_row(case: impl Into<String>, why: impl Into<String>) -> Row {
-    Row {
-        case: case.into(),
-        metric: "time".to_owned(),
-        unit: "s".to_owned(),
-        better: Better::Lower,
-        evidence: Evidence::None,
-        baseline: None,
-        candidate: None,
-        raw_samples: 0,
-        percentiles: Vec::new(),
-        moved: None,
-        reasons: vec![why.into()],
-    }
+    Row { reasons: vec![why.into()], ..Row::of_time(case) }
 }
 
 /// Whether a run's time already has a verdict that will stand in a suite of
-/// so many rows: the question that `--prove` asks after each round.
+/// so many benchmarks like it: the question that `--prove` asks after each round.
 ///
 /// A call counts only once its p is small enough to pass the suite's
 /// adjustment whatever the other rows say; `same` needs no adjustment.
 pub fn is_decided(
     run: &PairedRun,
     rule: &VerdictRule,
-    suite_rows: usize,
+    benchmarks: usize,
 ) -> bool {
-    let needed = rule.false_discovery_rate / suite_rows.max(1) as f64;
+    let rows = benchmarks.max(1) * row_count(run);
+    let needed = rule.false_discovery_rate / rows as f64;
     time_finding(run, rule).is_ok_and(|finding| {
         judge(&[finding], rule).iter().all(|judged| match judged.verdict {
             Verdict::Faster | Verdict::Slower => {
@@ -119,11 +106,17 @@ pub fn suite(
             false_discovery_rate: rule.false_discovery_rate,
             null_calls: nulls.0,
             null_arms: nulls.1,
-            output_changed: facts.output_changed,
+            output_changed: output_changed(&finished),
             notes: facts.notes,
         },
         rows: finished,
     }
+}
+
+/// Whether any answer changed: `None` where none was compared.
+fn output_changed(rows: &[ComparisonRow]) -> Option<bool> {
+    let answers = rows.iter().filter_map(|row| row.answer_changed);
+    answers.reduce(|any, changed| any || changed)
 }
 
 /// Worst first: failed, slower, unclear, same, faster; the larger change
@@ -220,6 +213,8 @@ fn blank(row: Row) -> ComparisonRow {
         p_adjusted: None,
         percentiles: row.percentiles,
         modes: row.moved.and_then(|moved| moved.modes),
+        answer_changed: row.answer_changed,
+        forced: row.forced,
         reasons: row.reasons,
     }
 }

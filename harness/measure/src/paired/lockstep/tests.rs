@@ -13,7 +13,7 @@ use crate::paired::{PairedSettings, compare};
 const PINNED: &str = "the three processes of a round pinned to one core";
 
 #[test]
-#[ignore = "the child that the other tests start"]
+#[ignore = "a part of the other tests, which start it as a child; alone it has no socket to answer on"]
 fn child() {
     let arguments: Vec<String> = std::env::args().collect();
     let after = |word: &str| {
