@@ -4,9 +4,12 @@
     python3 convert.py FACTS_FOLDER [--check]
 
 Reads FACTS_FOLDER/hardware.csv and FACTS_FOLDER/cpu_units.csv, and writes
-profiles/<name>.toml beside this script, one file a device, in the format that
-FORMAT.md specifies. The same tables give the same bytes. Every filled cell
-must end up in a profile: the script stops at the first one that does not.
+profiles/<name>.toml beside this script, one file a device and one a node of
+NODES, in the format that FORMAT.md specifies. The same tables give the same
+bytes. Every filled cell must end up in a profile: the script stops at the
+first one that does not. Cells that the tables leave empty and that were found
+out later stand in ADDED, in the columns and with the provenance of the tables.
+Memory buses, which the tables do not have, stand in BUSES.
 With --check nothing is written; the exit status says whether the committed
 files are what the tables give.
 
@@ -57,6 +60,16 @@ NPU_FAMILIES = [
     (r"\bOrin", "nvdla"),
 ]
 
+# f32 lanes of one core's vector unit, where `compute_units_detail` does not
+# tell them: CUDA cores of a streaming multiprocessor, ALUs of an Apple core or
+# an Xe-core, lanes of a compute unit (CDNA3 issues two operations a lane).
+F32_LANES = {
+    **dict.fromkeys(("ampere-geforce", "ada", "hopper"), 128),
+    **dict.fromkeys(("blackwell", "blackwell-geforce"), 128),
+    **dict.fromkeys(("apple7", "apple8", "apple9", "xe2", "cdna3"), 128),
+    "cdna2": 64,
+}
+
 # Column -> (table of the unit, precision, unit of measure).
 PEAKS = {
     "fp64_vec_tflops": ("vector", "f64", "TFLOP/s"),
@@ -79,6 +92,141 @@ CACHES = {
 }
 
 RECALLED = "recalled, not checked against a source"
+
+# Device -> column -> (cell, provenance, remark), for cells that the tables
+# leave empty. `notes` are added to those of the table: disagreements between
+# sources that the table does not tell.
+ADDED = {
+    "NVIDIA A40": {
+        "base_clock_mhz": ("1305", "S:gpu.spicedreamphone.com, A40 PCIe", None),
+        "boost_clock_mhz": (
+            "1740",
+            "S:gpu.spicedreamphone.com, A40 PCIe",
+            "1740 gives the vendor's 37.4 TFLOP/s; technical.city lists 1755",
+        ),
+    },
+    "Intel Arc Pro B60": {
+        "mem_type": ("GDDR6", None, None),
+        "sm_or_cores": ("20", "S:chipversus.com", "20 Xe-cores: 2560 lanes, 20 ray tracing units"),
+        "base_clock_mhz": ("2000", "S:technical.city", None),
+        "boost_clock_mhz": ("2400", "S:technical.city", None),
+        "l1_or_smem_kb_per_sm": ("256", "S:gamebastion.com on BMG-G21", None),
+        "l2_mb": (
+            "18",
+            "S:chipsandcheese.com on BMG-G21",
+            "of the chip, in its full form; technical.city lists 4 and 10 for this card",
+        ),
+    },
+    # Arm writes the count of shader cores behind `MC`.
+    "Dimensity 9300": {
+        "sm_or_cores": ("12", "D:the part's name, Immortalis-G720 MC12", None),
+    },
+    "Google Pixel 8 (Tensor G3)": {
+        "sm_or_cores": ("7", "D:the part's name, Mali-G715 MC7", None),
+    },
+    "NVIDIA A100-SXM4-40GB": {
+        "notes": "Bandwidth: GenZ 1600, against 1555",
+    },
+    "NVIDIA A100-SXM4-80GB": {
+        "notes": "stas00/ml-engineering lists 624 TFLOP/s in fp8 in one table: the chip has no fp8, it is int8",
+    },
+    "NVIDIA H100-SXM5-80GB": {
+        "notes": "Bandwidth: LLM-Viewer and Calculon 3072, GenZ 3400, NeuSight 3430, against 3350",
+    },
+}
+
+# Device -> bits of the memory bus, all channels and stacks together, and Gbit/s
+# of one pin; recalled. A maker's bandwidth is their product, rounded.
+BUSES = {
+    "NVIDIA A100-SXM4-80GB": (5120, 3.186),
+    "NVIDIA A100-SXM4-40GB": (5120, 2.43),
+    "NVIDIA A100-PCIe-40GB": (5120, 2.43),
+    "NVIDIA A100-PCIe-80GB": (5120, 3.024),
+    "NVIDIA H100-SXM5-80GB": (5120, 5.2),
+    "NVIDIA H100-PCIe-80GB": (5120, 3.2),
+    "NVIDIA B200": (8192, 8),
+    "NVIDIA V100-SXM2-32GB": (4096, 1.75),
+    "NVIDIA V100-PCIe-32GB": (4096, 1.75),
+    "NVIDIA P100-PCIe-16GB": (4096, 1.43),
+    "NVIDIA P4": (256, 6),
+    "NVIDIA T4": (256, 10),
+    "NVIDIA A40": (384, 14.5),
+    "NVIDIA RTX A6000": (384, 16),
+    "NVIDIA L4": (192, 12.5),
+    "NVIDIA L40S": (384, 18),
+    "NVIDIA GeForce RTX 3090": (384, 19.5),
+    "NVIDIA GeForce RTX 4090": (384, 21),
+    "NVIDIA GeForce RTX 5090": (512, 28),
+    "NVIDIA Jetson AGX Orin 64GB": (256, 6.4),
+    "NVIDIA Jetson Orin NX 16GB": (128, 6.4),
+    "AMD Instinct MI210": (4096, 3.2),
+    "AMD Instinct MI250X": (8192, 3.2),
+    "AMD Instinct MI300X": (8192, 5.2),
+    "Intel Arc Pro B60": (192, 19),
+    "Apple M1 (8-core GPU)": (128, 4.267),
+    "Apple M1 Max (32-core GPU)": (512, 6.4),
+    "Apple M2 Max (38-core GPU)": (512, 6.4),
+    "Apple M3 (10-core GPU)": (128, 6.4),
+    "Apple A17 Pro": (64, 6.4),
+    "Snapdragon 888": (64, 6.4),
+    "Snapdragon 8+ Gen 1": (64, 6.4),
+    "Snapdragon 8 Gen 2": (64, 8.4),
+    "Snapdragon 8 Gen 3": (64, 9.6),
+    "Dimensity 9300": (64, 9.6),
+    "Google Pixel 8 (Tensor G3)": (64, 8.533),
+    "Google Tensor G2": (64, 6.4),
+    "Qualcomm Adreno 640 / Snapdragon 855 (Pixel 4)": (64, 4.267),
+    "Raspberry Pi 5 (BCM2712)": (32, 4.267),
+    "Intel Xeon Platinum 8380": (512, 3.2),
+    "Intel Xeon Platinum 8480+ (Sapphire Rapids)": (512, 4.8),
+    "AMD EPYC 9654 (Genoa)": (768, 4.8),
+    "AMD EPYC 7763 (Milan)": (512, 3.2),
+    "AMD Ryzen 9 7950X": (128, 5.2),
+}
+for device, (bits, rate) in BUSES.items():
+    ADDED.setdefault(device, {}).update(
+        mem_bus_bits=(str(bits), "R", None), mem_pin_gbit_s=(str(rate), "R", None)
+    )
+
+# Clusters: a node of like devices. The profile is one device of the node; what
+# the node adds is how many there are and how they are joined. `remarks` stand
+# beside cells of the device's row.
+DGX_A100 = "geektopia.es, announcement of DGX A100"
+DGX_H100 = "docs.nvidia.com/dgx-basepod, core components"
+NODES = [
+    {
+        "title": "NVIDIA DGX A100 (8x 80GB)",
+        "device": "NVIDIA A100-SXM4-80GB",
+        "link": "NVLink3, 12 links to 6 NVSwitch",
+        "devices": ("8", DGX_A100, None),
+        "adapters": ("8", DGX_A100, "ConnectX-6 of 200 Gb/s; those for storage are not counted"),
+        "remarks": {
+            "intra_link_gbs_per_dir": "600 both ways; NCCL's all_reduce over 8 reaches 222 (aiconfigurator, 537 MB) "
+            "and 174 (Vidur, 67 MB)",
+            "internode_gbs_per_dir": "one adapter a device. Vidur's `a100_dgx` nodes reach 7.8 (send_recv of 67 MB), "
+            "5.9 (all_reduce of one device each) and 22 (of four each), so presumably another network",
+        },
+        "notes": "One of the eight devices, with its links; memory, peaks and tdp are one device's. The system takes "
+        "6.5 kW at most (pcnews.ru, from NVIDIA's documentation)",
+    },
+    {
+        "title": "NVIDIA DGX H100 (8x 80GB)",
+        "device": "NVIDIA H100-SXM5-80GB",
+        "link": "NVLink4, 18 links to 4 NVSwitch",
+        "devices": ("8", DGX_H100, None),
+        "adapters": (
+            "8",
+            DGX_H100,
+            "single-port ConnectX-7 of 400 Gb/s; the two with two ports are for storage and not counted",
+        ),
+        "remarks": {
+            "intra_link_gbs_per_dir": "900 both ways; NCCL's all_reduce over 8 reaches 365 (Vidur, 67 MB)",
+            "internode_gbs_per_dir": "one adapter a device; Vidur's send_recv of 67 MB reaches 36",
+        },
+        "notes": "One of the eight devices, with its links; memory, peaks and tdp are one device's. The system takes "
+        "10.2 kW at most (flashgenius.net).",
+    },
+]
 
 
 def slug(device):
@@ -119,8 +267,10 @@ class Row:
     """One device of hardware.csv, with the cells that were not used yet."""
 
     def __init__(self, cells):
-        self.cells = cells
+        self.cells = cells = dict(cells)
         self.device = cells["device"]
+        added = dict(ADDED.get(self.device, {}))
+        added_notes = added.pop("notes", None)
         plain, _, raw = cells["notes"].partition("RAW ")
         self.notes = plain.rstrip(" |")
         # `RAW column: words; column: words` are remarks on single cells.
@@ -133,6 +283,15 @@ class Row:
             if equals:
                 self.provenance[column] = source
         self.all_recalled = cells["provenance"].startswith("all values recalled")
+        for column, (cell, source, remark) in added.items():
+            if cells.get(column):
+                sys.exit(f"{self.device}: {column} is in the table now; drop it from ADDED")
+            cells[column] = cell
+            self.provenance[column] = source
+            if remark:
+                self.remarks[column] = remark
+        if added_notes:
+            self.notes = ". ".join(w.rstrip(". ") for w in (self.notes, added_notes) if w)
         self.left = {
             column
             for column, cell in cells.items()
@@ -140,7 +299,7 @@ class Row:
         }
 
     def has(self, column):
-        return bool(self.cells[column])
+        return bool(self.cells.get(column))
 
     def value(self, column):
         return float(self.cells[column])
@@ -153,7 +312,7 @@ class Row:
         """The cell as a fact, with its source and its remark."""
         self.left.discard(column)
         remark = self.remarks.pop(column, None)
-        origin = "R" if self.all_recalled else self.provenance.get(column)
+        origin = self.provenance.get(column, "R" if self.all_recalled else None)
         if origin is None:
             sys.exit(f"{self.device}: {column} has no provenance")
         if origin == "R":
@@ -217,13 +376,19 @@ def peaks(row, kind, arch):
     return tables
 
 
-def flops_per_cycle(row, kind):
-    """f32 flops a cycle of one core's vector unit, where the widths are told."""
+def flops_per_cycle(row, kind, arch):
+    """f32 flops a cycle of one core's vector unit, where the widths are known."""
     if kind == "gpu":
         told = re.match(r"\d+ SM x (\d+) FP32", row.cells["compute_units_detail"])
         if told:
             words = f"{told[1]} f32 lanes x 2 (fused multiply-add), compute_units_detail"
             return fact(2 * int(told[1]), "FLOP/cycle", words, "derived")
+        if arch in F32_LANES and row.cells["sm_or_cores"]:
+            lanes = F32_LANES[arch]
+            twice = " x 2 (dual issue)" if arch == "cdna3" else ""
+            shown = lanes // 2 if twice else lanes
+            words = f"{shown} f32 lanes{twice} x 2 (fused multiply-add) of the family {arch}, recalled"
+            return fact(2 * lanes, "FLOP/cycle", words, "recalled")
     else:
         told = re.match(r"(\d)x(\d+)", row.cells["simd_width_bits"])
         if told:
@@ -257,7 +422,7 @@ def main_unit(row, kind, arch, soc):
         head.append(("simd", text(side(words, kind) if soc else words)))
     if row.has("sm_or_cores"):
         head.append(("cores", row.fact("sm_or_cores", "1")))
-    per_cycle = flops_per_cycle(row, kind)
+    per_cycle = flops_per_cycle(row, kind, arch)
     if per_cycle:
         head.append(("flops_per_cycle", per_cycle))
     if row.has("launch_overhead_us"):
@@ -295,7 +460,8 @@ def main_unit(row, kind, arch, soc):
     sections.append(("cache", caches))
     links = []
     if row.has("intra_link"):
-        links.append(("name", text(row.words("intra_link"))))
+        words = row.words("intra_link")
+        links.append(("name", text(row.node["link"] if row.node else words)))
     for column, key in (
         ("intra_link_gbs_per_dir", "intra_node"),
         ("pcie_gbs_per_dir", "pcie"),
@@ -303,6 +469,10 @@ def main_unit(row, kind, arch, soc):
     ):
         if row.has(column):
             links.append((key, row.fact(column, "GB/s")))
+    if row.node:
+        for key in ("devices", "adapters"):
+            count, source, note = row.node[key]
+            links.append((f"{key}_per_node", fact(count, "1", source, "seen", note=note)))
     sections.append(("link", links))
     if row.has("measured_peak_matmul_tflops"):
         # LLMCompass measured fp16; all the other matmul peaks are bf16.
@@ -379,10 +549,15 @@ def npu_unit(row, launch_remark):
     return [("", head), ("matrix", [("int8", row.fact("npu_int8_tops", "TOP/s"))])]
 
 
-def profile(row, units, flops_by_core):
-    """The whole TOML text of a device."""
-    name = slug(row.device)
-    device_class = row.words("class")
+def profile(row, units, flops_by_core, node=None):
+    """The whole TOML text of a device, or of a device in a node."""
+    title = node["title"] if node else row.device
+    name = slug(title)
+    row.node = node
+    if node:
+        row.remarks.update(node["remarks"])
+        row.notes = ". ".join(w.rstrip(". ") for w in (node["notes"], row.notes) if w)
+    device_class = row.words("class") + (" cluster" if node else "")
     vendor = row.words("vendor")
     row.family_key = row.device
     clusters = clusters_of(row, units, flops_by_core)
@@ -417,10 +592,13 @@ def profile(row, units, flops_by_core):
         memory.insert(0, ("technology", text(row.words("mem_type"))))
     if row.has("mem_gb"):
         memory.append(("size", row.fact("mem_gb", "GB")))
+    if row.has("mem_bus_bits"):
+        memory.append(("bus_width", row.fact("mem_bus_bits", "bit")))
+        memory.append(("pin_rate", row.fact("mem_pin_gbit_s", "Gbit/s")))
     head = [
         ("format_version", str(FORMAT_VERSION)),
         ("name", text(name)),
-        ("title", text(row.device)),
+        ("title", text(title)),
         ("vendor", text(vendor)),
         ("class", text(device_class)),
         ("peaks", text("dense")),
@@ -487,10 +665,12 @@ def main():
     made = {}
     with open(facts / "hardware.csv", newline="", encoding="utf-8") as file:
         for cells in csv.DictReader(file):
-            name, words = profile(Row(cells), units, flops_by_core)
-            if name in made:
-                sys.exit(f"two devices are named {name}")
-            made[name] = words
+            nodes = [n for n in NODES if n["device"] == cells["device"]]
+            for node in (None, *nodes):
+                name, words = profile(Row(cells), units, flops_by_core, node)
+                if name in made:
+                    sys.exit(f"two devices are named {name}")
+                made[name] = words
     folder = Path(__file__).resolve().parent / "profiles"
     if "--check" in sys.argv:
         stale = [n for n, w in made.items() if not (folder / f"{n}.toml").is_file()

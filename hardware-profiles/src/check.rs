@@ -44,6 +44,7 @@ pub struct Finding {
 pub fn check(profile: &HardwareProfile) -> Vec<Finding> {
     let mut findings = Vec::new();
     plausible_machine(profile, &mut findings);
+    bandwidth_against_bus(profile, &mut findings);
     for (&name, unit) in &profile.units {
         let mut at = At { unit: name, findings: &mut findings };
         at.some_peak(unit);
@@ -99,6 +100,37 @@ fn plausible_machine(profile: &HardwareProfile, findings: &mut Vec<Finding>) {
     }
     if let Some(tdp) = &profile.tdp {
         outside("tdp", tdp.value.base(), 1.0, 3e3, "W");
+    }
+}
+
+/// Data lines x rate of a line is the declared bandwidth, within 5 %: makers
+/// round either. A measured one may lie anywhere below.
+fn bandwidth_against_bus(
+    profile: &HardwareProfile,
+    findings: &mut Vec<Finding>,
+) {
+    let memory = &profile.memory;
+    let (Some(width), Some(rate)) =
+        (base(&memory.bus_width), base(&memory.pin_rate))
+    else {
+        return;
+    };
+    let (stated, bus) = (memory.bandwidth.value.base(), width * rate / 8.0);
+    let low = !memory.bandwidth.is_measured() && stated < 0.95 * bus;
+    if low || stated > 1.05 * bus {
+        let keys = ["bandwidth", "bus_width", "pin_rate"];
+        findings.push(Finding {
+            severity: Severity::Contradiction,
+            rule: "bandwidth-against-bus",
+            keys: keys.map(|key| format!("memory.{key}")).to_vec(),
+            sentence: format!(
+                "memory.bandwidth is {:.4} GB/s; {width} bit x {:.4} Gbit/s \
+                 give {:.4}.",
+                stated / 1e9,
+                rate / 1e9,
+                bus / 1e9
+            ),
+        });
     }
 }
 

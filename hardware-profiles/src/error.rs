@@ -1,9 +1,9 @@
-//! What can be wrong with a profile.
+//! What can be wrong with a profile or an overlay.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a profile could not be had or kept.
+/// Why a profile or an overlay could not be had or kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
@@ -74,13 +74,42 @@ pub enum ProfileError {
         /// Why.
         source: io::Error,
     },
-    /// The profile has a value that the format cannot hold.
-    #[error("cannot write hardware profile `{name}`: {source}")]
+    /// The profile or overlay has a value that the format cannot hold.
+    #[error("cannot write `{name}` as TOML: {source}")]
     Format {
         /// The profile.
         name: String,
         /// Why.
         source: toml::ser::Error,
+    },
+    /// A newer build wrote the overlay.
+    #[error(
+        "{file}: overlay format {found} is newer than {supported}, which \
+         this build reads; update assay"
+    )]
+    NewerOverlay {
+        /// The file.
+        file: String,
+        /// Its format version.
+        found: i64,
+        /// [`crate::OVERLAY_FORMAT_VERSION`].
+        supported: u32,
+    },
+    /// The overlay's file cannot be read.
+    #[error("cannot read overlay {path}: {source}", path = path.display())]
+    ReadOverlay {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The overlay's file cannot be written.
+    #[error("cannot write overlay {path}: {source}", path = path.display())]
+    WriteOverlay {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use assay_schema::{Bytes, BytesPerSecond, ProfileSummary, Provenance, Watts};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fact, Peaks, ProfileError, Trust, Unit, UnitName, Year};
+use crate::{
+    Bits, BitsPerSecond, Fact, Peaks, ProfileError, Trust, Unit, UnitName, Year,
+};
 
 /// The format that this build writes. A reader takes every version up to its
 /// own and refuses a newer one by name.
@@ -71,6 +73,13 @@ pub struct Memory {
     /// Size; of what can be plugged in, the note says the range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Fact<Bytes>>,
+    /// Data lines of the bus, all channels and stacks together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus_width: Option<Fact<Bits>>,
+    /// What one data line carries. With `bus_width` it gives the bandwidth a
+    /// second time, for [`crate::check`] to compare; no prediction reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin_rate: Option<Fact<BitsPerSecond>>,
 }
 
 /// A contradiction that has a reason: `check` then reports it as a note.

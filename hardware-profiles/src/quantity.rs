@@ -25,6 +25,14 @@ pub trait Quantity: Copy {
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Count(pub f64);
 
+/// Width of a memory bus: data lines.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Bits(pub f64);
+
+/// What one data line of a memory bus carries.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct BitsPerSecond(pub f64);
+
 /// f32 operations that one core's vector unit does in a cycle; a fused
 /// multiply-add is two.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -99,6 +107,15 @@ quantity!(
 );
 quantity!(Watts, "power", false, ("W", 1.0), ("mW", 1e-3));
 quantity!(Count, "count", false, ("1", 1.0));
+quantity!(Bits, "bus width", false, ("bit", 1.0));
+quantity!(
+    BitsPerSecond,
+    "rate of a pin",
+    false,
+    ("bit/s", 1.0),
+    ("Mbit/s", 1e6),
+    ("Gbit/s", 1e9)
+);
 quantity!(FlopsPerCycle, "operations a cycle", false, ("FLOP/cycle", 1.0));
 quantity!(Year, "year", false, ("year", 1.0));
 
@@ -124,5 +141,6 @@ mod tests {
         assert!(first_is_base::<Hertz>());
         assert!(first_is_base::<Seconds>());
         assert!(first_is_base::<Watts>());
+        assert!(first_is_base::<BitsPerSecond>());
     }
 }

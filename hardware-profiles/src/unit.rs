@@ -201,6 +201,14 @@ pub struct Links {
     /// Between nodes, for each device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inter_node: Option<Fact<BytesPerSecond>>,
+    /// Like devices of a node, this one included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices_per_node: Option<Fact<Count>>,
+    /// Network adapters of a node that carry what its devices send: the node
+    /// sends at most this many times one adapter's rate, however many devices
+    /// take part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapters_per_node: Option<Fact<Count>>,
 }
 
 /// Like cores of a CPU that has several kinds.

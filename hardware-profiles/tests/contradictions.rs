@@ -8,8 +8,8 @@
 )]
 
 use assay_hardware_profiles::{
-    Explained, Fact, Gemm, HardwareProfile, Quantity, Severity, Unit, UnitName,
-    check, load,
+    Explained, Fact, Gemm, HardwareProfile, Kind, Quantity, Severity, Unit,
+    UnitName, check, load,
 };
 use assay_schema::{BytesPerSecond, FlopsPerSecond, Precision};
 
@@ -151,9 +151,49 @@ fn bandwidth_memory_and_power_out_of_range() {
         unit(p).bandwidth.clear();
         p.memory.bandwidth.value = BytesPerSecond(2.0e8);
     });
-    assert_eq!(bandwidth, ["implausible"]);
+    assert_eq!(bandwidth, ["implausible", "bandwidth-against-bus"]);
     assert_eq!(found(|p| scale(&mut p.memory.size, 1e6)), ["implausible"]);
     assert_eq!(found(|p| scale(&mut p.tdp, 1e3)), ["implausible"]);
+}
+
+#[test]
+fn a_bandwidth_that_bus_and_rate_do_not_give() {
+    let with = |factor: f64| found(|p| scale(&mut p.memory.pin_rate, factor));
+    // The usual slip: the clock of a bus that transfers twice a cycle.
+    assert_eq!(with(0.5), ["bandwidth-against-bus"]);
+    assert_eq!(with(1.06), ["bandwidth-against-bus"]);
+    assert!(with(0.97).is_empty() && with(1.04).is_empty());
+    // Half a bus is not there, and nothing to compare with.
+    assert!(found(|p| p.memory.bus_width = None).is_empty());
+    let mut profile = a100();
+    scale(&mut profile.memory.bus_width, 2.0);
+    let finding = &check(&profile)[0];
+    assert!(finding.keys.contains(&"memory.bus_width".to_owned()));
+    assert_eq!(
+        finding.sentence,
+        "memory.bandwidth is 2039.0000 GB/s; 10240 bit x 3.1860 Gbit/s give \
+         4078.0800."
+    );
+    profile.explained.push(Explained {
+        rule: "bandwidth-against-bus".to_owned(),
+        key: "memory.bandwidth".to_owned(),
+        why: "half of the stacks are spares".to_owned(),
+    });
+    assert_eq!(check(&profile)[0].severity, Severity::Note);
+}
+
+#[test]
+fn a_measured_bandwidth_may_lie_below_the_bus_but_not_above() {
+    let measured = |factor: f64| {
+        found(|p| {
+            unit(p).bandwidth.clear();
+            let bandwidth = &mut p.memory.bandwidth;
+            bandwidth.kind = Kind::Measured;
+            bandwidth.value = bandwidth.value * factor;
+        })
+    };
+    assert!(measured(0.7).is_empty());
+    assert_eq!(measured(1.2), ["bandwidth-against-bus"]);
 }
 
 #[test]

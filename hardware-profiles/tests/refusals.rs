@@ -7,8 +7,8 @@
 )]
 
 use assay_hardware_profiles::{
-    HardwareProfile, Level, ProfileError, UnitName, load, load_file, parse,
-    resolve,
+    Count, HardwareProfile, Level, ProfileError, UnitName, load, load_file,
+    parse, resolve,
 };
 use assay_schema::Provenance;
 
@@ -46,6 +46,7 @@ fn the_example_of_the_specification_loads_and_survives_writing() {
     assert_eq!(summary.provenance, Provenance::Measured);
     let cpu = &profile.units[&UnitName::Cpu];
     assert!(cpu.timer.is_some());
+    assert_eq!(cpu.link.adapters_per_node.as_ref().unwrap().value, Count(1.0));
     assert!(cpu.stream(Level::L2).unwrap().interval.is_some());
     let entry = &cpu.efficiency[0];
     assert_eq!((entry.operator.as_str(), entry.dims["m"]), ("matmul", 64.0));

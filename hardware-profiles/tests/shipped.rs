@@ -12,8 +12,8 @@
 )]
 
 use assay_hardware_profiles::{
-    Architecture, Fact, HardwareProfile, Quantity, Severity, Trust, UnitName,
-    check, load, load_file, names, parse, resolve,
+    Architecture, Bits, BitsPerSecond, Count, Fact, HardwareProfile, Quantity,
+    Severity, Trust, UnitName, check, load, load_file, names, parse, resolve,
 };
 use assay_schema::{Precision, Provenance};
 
@@ -23,7 +23,8 @@ fn every() -> impl Iterator<Item = HardwareProfile> {
 
 #[test]
 fn every_shipped_profile_loads_under_its_own_name() {
-    assert_eq!(names().len(), 45);
+    // 45 devices and two clusters.
+    assert_eq!(names().len(), 47);
     assert!(names().is_sorted());
     for (name, profile) in names().iter().zip(every()) {
         assert_eq!(*name, profile.name);
@@ -140,6 +141,25 @@ fn cell_of(profile: &HardwareProfile, column: &str) -> Option<f64> {
 }
 
 #[test]
+fn a_cluster_is_one_of_its_devices_with_the_links_of_a_node() {
+    for (node, device, inter_node) in [
+        ("nvidia-dgx-a100-8x-80gb", "nvidia-a100-sxm4-80gb", 25e9),
+        ("nvidia-dgx-h100-8x-80gb", "nvidia-h100-sxm5-80gb", 50e9),
+    ] {
+        let (mut node, device) = (load(node).unwrap(), load(device).unwrap());
+        assert_eq!(node.memory, device.memory);
+        let gpu = node.units.get_mut(&UnitName::Gpu).unwrap();
+        let link = std::mem::take(&mut gpu.link);
+        assert_eq!(link.devices_per_node.unwrap().value, Count(8.0));
+        assert_eq!(link.adapters_per_node.unwrap().value, Count(8.0));
+        assert_eq!(link.inter_node.unwrap().value.base(), inter_node);
+        gpu.link = device.units[&UnitName::Gpu].link.clone();
+        assert!(gpu.link.devices_per_node.is_none());
+        assert_eq!(node.units, device.units);
+    }
+}
+
+#[test]
 fn provenance_of_a_cell_is_kept() {
     let a100 = load("nvidia-a100-sxm4-80gb").unwrap();
     assert_eq!(a100.memory.bandwidth.trust, Trust::Seen);
@@ -214,6 +234,17 @@ fn no_shipped_profile_contradicts_itself_unexplained() {
             .collect();
         assert!(bad.is_empty(), "{}: {bad:#?}", profile.name);
     }
+}
+
+#[test]
+fn bandwidths_are_said_a_second_time_by_bus_and_rate() {
+    let twice = |p: &HardwareProfile| {
+        p.memory.bus_width.is_some() && p.memory.pin_rate.is_some()
+    };
+    assert!(every().filter(twice).count() >= 46);
+    let t4 = load("nvidia-t4").unwrap().memory;
+    assert_eq!(t4.bus_width.unwrap().value, Bits(256.0));
+    assert_eq!(t4.pin_rate.unwrap().value, BitsPerSecond(10e9));
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use assay_schema::Moment;
 
 /// `2026-11-24 11:20 UTC`.
-pub(crate) fn utc(moment: Moment) -> String {
+pub fn utc(moment: Moment) -> String {
     let minutes = moment.0 / 60_000;
     let (year, month, day) = date(minutes / 1440);
     let (hour, minute) = (minutes / 60 % 24, minutes % 60);

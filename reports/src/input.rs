@@ -4,6 +4,8 @@
 //! them over, one [`RunData`] a run; runs of several machines can stand in
 //! one report.
 
+use std::collections::BTreeMap;
+
 use assay_schema::{
     Case, ClaimFinding, Estimate, Prediction, ProfileSummary, Record, RunHeader,
 };
@@ -79,4 +81,127 @@ pub struct ValidationRow {
     pub observed: Observed,
     /// Where the observation comes from.
     pub source: String,
+    /// Class of operators that priced it, e.g. `matmul`, or `llama-cpp-decode`;
+    /// empty where nobody said.
+    #[serde(default)]
+    pub class: String,
+    /// Seconds predicted by fits that had not seen the row.
+    #[serde(default)]
+    pub held_out: BTreeMap<Fold, f64>,
+    /// The plain roofline, seconds: no efficiency, no overhead.
+    #[serde(default)]
+    pub roofline: Option<f64>,
+    /// The roofline at 0.8 of both ceilings with 3 us a kernel, seconds.
+    #[serde(default)]
+    pub three_constants: Option<f64>,
+    /// What other predictors say, seconds, by their names.
+    #[serde(default)]
+    pub peers: BTreeMap<String, f64>,
+}
+
+impl ValidationRow {
+    /// A row that nothing but its prediction stands beside.
+    pub fn new(
+        case: Case,
+        profile: String,
+        predicted: Estimate,
+        observed: Observed,
+        source: String,
+    ) -> Self {
+        Self {
+            case,
+            profile,
+            predicted,
+            observed,
+            source,
+            class: String::new(),
+            held_out: BTreeMap::new(),
+            roofline: None,
+            three_constants: None,
+            peers: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a fit had not seen of a row that it then predicted.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fold {
+    /// Any device of the architecture family.
+    New,
+    /// The device; others of its family it had seen.
+    Family,
+    /// The family, but for 30 other rows of the device.
+    Calibrated,
+    /// A fifth of the device's shapes; the rest made its overlay.
+    Overlay,
+}
+
+impl Fold {
+    /// All of them, from knowing least to knowing most.
+    pub const ALL: [Self; 4] =
+        [Self::New, Self::Family, Self::Calibrated, Self::Overlay];
+
+    /// The name of its column in a table of held-out predictions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Family => "family",
+            Self::Calibrated => "calibrated",
+            Self::Overlay => "overlay",
+        }
+    }
+}
+
+/// A measured row that is not scored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Line of the table.
+    pub line: usize,
+    /// The case as text, as far as it could be read.
+    pub case: String,
+    /// The hardware profile, as far as it could be read.
+    pub profile: String,
+    /// Where the measurement comes from.
+    pub source: String,
+    /// Who left it out.
+    pub by: LeftOutBy,
+    /// Why.
+    pub why: String,
+}
+
+/// Who left a row out.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOutBy {
+    /// The table: its note says that the number is not to be believed.
+    Note,
+    /// The predictor, which has no prediction, or the reader of the row.
+    Predictor,
+}
+
+/// A table of measurements, each predicted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// The scored rows, in any order.
+    pub rows: Vec<ValidationRow>,
+    /// The others.
+    pub left_out: Vec<LeftOut>,
+    /// The table's name.
+    pub table: String,
+    /// The name of the table of held-out predictions, where there is one.
+    pub held_out: Option<String>,
 }

@@ -27,9 +27,13 @@ mod input;
 mod render;
 mod sections;
 
+pub use calendar::utc;
 pub use choice::{Format, Kind};
 pub use error::ReportError;
-pub use input::{Observed, PublishedPoint, RunData, ValidationRow};
+pub use input::{
+    Fold, LeftOut, LeftOutBy, Observed, PublishedPoint, RunData, Validation,
+    ValidationRow,
+};
 
 /// A file of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub fn render(
     render::files(&document, formats)
 }
 
-/// Renders a validation report of predictions that were compared elsewhere,
+/// Renders a validation report of measurements that were predicted elsewhere,
 /// e.g. read from a CSV. Rows whose times are not finite and above zero are
 /// left out, with a count.
 ///
@@ -70,8 +74,8 @@ pub fn render(
 ///
 /// When a figure or table cannot be written: a bug.
 pub fn render_validation(
-    rows: &[ValidationRow],
+    validation: &Validation,
     formats: &[Format],
 ) -> Result<Vec<OutputFile>, ReportError> {
-    render::files(&sections::validation_of_rows(rows), formats)
+    render::files(&sections::validation_of_table(validation), formats)
 }

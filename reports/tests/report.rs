@@ -9,11 +9,8 @@ mod synthetic;
 
 use std::collections::BTreeMap;
 
-use assay_reports::{
-    Format, Kind, Observed, OutputFile, ReportError, RunData, ValidationRow,
-    render, render_validation,
-};
-use assay_schema::{Estimate, Outcome};
+use assay_reports::{Format, Kind, OutputFile, ReportError, RunData, render};
+use assay_schema::Outcome;
 use proptest::prelude::*;
 
 /// Name to text of every file.
@@ -226,41 +223,6 @@ fn no_text_of_a_figure_starts_outside_of_it() {
             assert!((0.0..=height).contains(&y), "{name}: {element:.80}");
         }
     }
-}
-
-#[test]
-fn a_validation_says_how_far_predictions_were_off() {
-    let estimate = |point: f64| Estimate {
-        point,
-        low: point * 0.8,
-        high: point * 1.2,
-        confidence: 0.8,
-        n: 0,
-        method: "band".into(),
-    };
-    let row = |predicted: f64, observed| ValidationRow {
-        case: "operators/matmul k=8 m=8 n=8".parse().unwrap(),
-        profile: "nvidia-t4".into(),
-        predicted: estimate(predicted),
-        observed,
-        source: "a table".into(),
-    };
-    let rows = [
-        row(1.1e-3, Observed::Published(1.0e-3)),
-        row(2.0e-3, Observed::Measured(estimate(1.0e-3))),
-        row(f64::NAN, Observed::Published(1.0e-3)),
-    ];
-    let files = texts(render_validation(&rows, &Format::ALL).unwrap());
-    let text = &files["report.md"];
-    assert!(
-        text.contains(
-            "Median absolute error 55 % over 2 cases, worst 100 %; 1 lie \
-             inside the predicted band."
-        ),
-        "{text}"
-    );
-    assert!(text.contains("1 row left out"), "{text}");
-    assert!(files.contains_key("figures/validation.svg"));
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn trace_and_predict(models: &[&str], profiles: &[HardwareProfile]) -> u64 {
     let targets: Vec<Vec<Target>> = PRECISIONS
         .iter()
         .map(|&precision| {
-            let target = |p| Target::new(p, None, precision).expect("a unit");
+            let target =
+                |p| Target::new(p, None, precision, None).expect("a unit");
             profiles.iter().map(target).collect()
         })
         .collect();

@@ -43,6 +43,8 @@ pub(crate) enum Verb {
     Trace(TraceArgs),
     /// Predict a case on hardware profiles.
     Predict(PredictArgs),
+    /// Fit a device's corrections to measurements of it.
+    Calibrate(CalibrateArgs),
     /// Faster, slower, same or unclear: runs, commands, or benchmarks.
     Compare(CompareArgs),
     /// Render a report of run directories.
@@ -226,6 +228,39 @@ pub(crate) struct PredictArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Measured cases: the columns of `predict --from`, latency_s and source;
+    /// weight and note where there are any.
+    #[arg(
+        long,
+        value_name = "CSV",
+        required_unless_present = "device",
+        conflicts_with = "device"
+    )]
+    pub(crate) from: Option<PathBuf>,
+    /// A device of this machine, to measure 50 small kernels on, in about a
+    /// minute: `cpu`.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// With --device: table of what was measured, for --from.
+    #[arg(long, value_name = "CSV", conflicts_with = "from")]
+    pub(crate) rows: Option<PathBuf>,
+    /// Where to write the overlay; with --joint, the constants.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Fit the constants of all devices and families, not one device's
+    /// overlay: this project's own use.
+    #[arg(long, conflicts_with = "device")]
+    pub(crate) joint: bool,
+    /// With --joint: folder for the overlay of each device.
+    #[arg(long, value_name = "DIR", requires = "joint")]
+    pub(crate) overlays: Option<PathBuf>,
+    /// With --joint: table of the predictions of rows held out.
+    #[arg(long, value_name = "CSV", requires = "joint")]
+    pub(crate) held_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// Run directories; for a validation also a CSV of the columns of
     /// `predict --from` plus latency_s and source.
@@ -244,6 +279,14 @@ pub(crate) struct ReportArgs {
     /// run, validation or comparison.
     #[arg(long, default_value = "run")]
     pub(crate) kind: String,
+    /// For a CSV: predictions of fits that had not seen its rows, as
+    /// `calibrate --joint --held-out` writes them.
+    #[arg(long, value_name = "CSV")]
+    pub(crate) held_out: Option<PathBuf>,
+    /// For a CSV: what another predictor says of its language models, in a
+    /// column `<name>_latency_s`, e.g. GenZ=genz.csv.
+    #[arg(long, value_name = "NAME=CSV")]
+    pub(crate) peer: Vec<String>,
 }
 
 #[derive(Debug, Args)]

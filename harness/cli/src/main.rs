@@ -17,6 +17,8 @@ mod comparison;
 mod defaults;
 mod exit;
 mod host_profile;
+mod measured;
+mod micro_kernels;
 mod plans;
 mod predictions;
 mod probe;
@@ -64,6 +66,7 @@ fn run(verb: &Verb) -> exit::Verdict {
         Verb::Run(args) => verbs::run::run(args),
         Verb::Trace(args) => verbs::trace::run(args),
         Verb::Predict(args) => verbs::predict::run(args),
+        Verb::Calibrate(args) => verbs::calibrate::run(args),
         Verb::Compare(args) => verbs::compare::run(args),
         Verb::Report(args) => verbs::report::run(args),
         Verb::Import(args) => verbs::import::run(args),

@@ -1,11 +1,13 @@
 //! Cases on profiles: graphs traced once, units prepared once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
-use assay_hardware_profiles::{HardwareProfile, UnitName};
+use anyhow::{Context as _, Result, bail};
+use assay_hardware_profiles::{
+    HardwareProfile, Overlay, UnitName, facts_digest, overlay_for,
+};
 use assay_predict::{Target, Traced, predict};
 use assay_schema::{Case, Precision, Prediction, Runtime};
 
@@ -14,7 +16,7 @@ use crate::{defaults, host_profile, registry};
 /// A unit of a profile to predict for.
 #[derive(Clone, Debug)]
 pub(crate) struct On {
-    pub(crate) profile: HardwareProfile,
+    pub(crate) profile: Arc<HardwareProfile>,
     pub(crate) unit: UnitName,
 }
 
@@ -22,7 +24,7 @@ impl On {
     /// Reads `NAME[:UNIT]`.
     pub(crate) fn read(text: &str) -> Result<Self> {
         let (profile, unit) = host_profile::resolve(text.trim())?;
-        Ok(Self { profile, unit })
+        Ok(Self { profile: Arc::new(profile), unit })
     }
 
     /// Reads a list; `all` is every shipped profile.
@@ -50,37 +52,104 @@ impl On {
     }
 }
 
+/// Which overlays apply.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Calibration {
+    /// Those that the project ships, to devices that they were made on.
+    #[default]
+    Shipped,
+    /// None.
+    Off,
+    /// One file to its device, the shipped ones to others.
+    File(Box<Overlay>),
+}
+
+impl Calibration {
+    /// Reads `none` or a file's name.
+    pub(crate) fn read(text: Option<&str>) -> Result<Self> {
+        Ok(match text {
+            None => Self::Shipped,
+            Some("none") => Self::Off,
+            Some(file) => {
+                Self::File(Box::new(Overlay::load_file(Path::new(file))?))
+            }
+        })
+    }
+
+    /// The overlay of a unit. A file's device is told by its facts.
+    fn overlay(&self, on: &On) -> Option<Overlay> {
+        match self {
+            Self::Off => None,
+            Self::File(own)
+                if own.facts == facts_digest(&on.profile, on.unit) =>
+            {
+                Some((**own).clone())
+            }
+            Self::Shipped | Self::File(_) => overlay_for(&on.profile, on.unit),
+        }
+    }
+
+    /// Refuses a file that applies to none of the units: its numbers were
+    /// fitted to another profile, or to this one before a fact changed.
+    pub(crate) fn check(&self, on: &[On]) -> Result<()> {
+        let Self::File(own) = self else { return Ok(()) };
+        let applies = |on: &On| own.facts == facts_digest(&on.profile, on.unit);
+        if !on.iter().any(applies) {
+            let names: Vec<String> = on.iter().map(On::key).collect();
+            bail!(
+                "--calibration: the overlay is of {}:{} (facts {}), and none \
+                 of {} has those facts",
+                own.profile,
+                own.unit,
+                own.facts,
+                names.join(", ")
+            );
+        }
+        Ok(())
+    }
+}
+
 /// Predicts, remembering what it has traced and prepared.
 #[derive(Default)]
 pub(crate) struct Predictor {
     traces: registry::Traces,
     priced: HashMap<(String, Precision), Arc<Traced>>,
     targets: HashMap<(String, Precision), Arc<Target>>,
-    /// A model file in place of the case's model.
-    model: Option<PathBuf>,
+    calibration: Calibration,
 }
 
 impl Predictor {
-    /// A predictor whose cases take their shape from a model file, if one is
-    /// given.
-    pub(crate) fn with_model(model: Option<PathBuf>) -> Self {
-        Self { model, ..Self::default() }
+    /// A predictor under other overlays than the shipped ones.
+    pub(crate) fn with(calibration: Calibration) -> Self {
+        Self { calibration, ..Self::default() }
     }
 
-    /// A case with axes filled in as the profile's defaults say.
-    pub(crate) fn complete(&self, case: &Case, on: &On) -> Result<Case> {
+    /// A case with axes filled in as the profile's defaults say; `model` is a
+    /// file in place of its model.
+    pub(crate) fn complete(
+        &self,
+        case: &Case,
+        on: &On,
+        model: Option<&Path>,
+    ) -> Result<Case> {
         let precision = defaults::precision(&on.profile.name);
-        registry::complete(case, self.model.as_deref(), precision)
+        registry::complete(case, model, precision)
     }
 
     /// The priced graph of a complete case.
-    pub(crate) fn traced(&mut self, case: &Case) -> Result<Arc<Traced>> {
+    pub(crate) fn traced(
+        &mut self,
+        case: &Case,
+        model: Option<&PathBuf>,
+    ) -> Result<Arc<Traced>> {
         let precision = registry::precision(case)?;
-        let key = (case.to_string(), precision);
+        let file = model.map(|path| path.display().to_string());
+        let key = (format!("{} {case}", file.unwrap_or_default()), precision);
         if let Some(known) = self.priced.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let graph = self.traces.get(case, self.model.as_ref())?;
+        let graph =
+            self.traces.get(case, model).with_context(|| case.to_string())?;
         let traced = Arc::new(Traced::new(graph, precision));
         self.priced.insert(key, Arc::clone(&traced));
         Ok(traced)
@@ -92,7 +161,13 @@ impl Predictor {
             return Ok(Arc::clone(known));
         }
         let unit = Some(on.unit.name());
-        let target = Arc::new(Target::new(&on.profile, unit, precision)?);
+        let overlay = self.calibration.overlay(on);
+        let target = Arc::new(Target::new(
+            &on.profile,
+            unit,
+            precision,
+            overlay.as_ref(),
+        )?);
         self.targets.insert(key, Arc::clone(&target));
         Ok(target)
     }
@@ -103,9 +178,10 @@ impl Predictor {
         case: &Case,
         on: &On,
         runtime: Option<Runtime>,
+        model: Option<&PathBuf>,
     ) -> Result<Prediction> {
-        let case = self.complete(case, on)?;
-        let traced = self.traced(&case)?;
+        let case = self.complete(case, on, model.map(PathBuf::as_path))?;
+        let traced = self.traced(&case, model)?;
         let target = self.target(on, traced.precision())?;
         let runtime = runtime
             .unwrap_or_else(|| defaults::runtime(&case, &on.profile, on.unit));

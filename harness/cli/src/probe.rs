@@ -3,7 +3,7 @@
 //! launch of an operator, the timer.
 
 mod gemm;
-mod operators;
+pub(crate) mod operators;
 mod stream;
 
 use std::sync::atomic::AtomicBool;
@@ -168,6 +168,8 @@ fn profile(
             technology: None,
             bandwidth: dram,
             size: Some(Fact::measured(size, "the operating system", None)),
+            bus_width: None,
+            pin_rate: None,
         },
         explained: Vec::new(),
         units: [(UnitName::Cpu, unit)].into(),

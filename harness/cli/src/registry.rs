@@ -53,6 +53,28 @@ pub(crate) fn check_model(model: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
+/// A case whose model is a file, as one with the file's stem for a name, and
+/// the file: `slm/my/shape.toml/decode`. Other cases as they are.
+pub(crate) fn split_model_file(path: &str) -> (String, Option<PathBuf>) {
+    let whole = || (path.to_owned(), None);
+    let (head, axes) = match path.split_once(' ') {
+        Some((head, axes)) => (head, format!(" {axes}")),
+        None => (path, String::new()),
+    };
+    let Some((workload, rest)) = head.split_once('/') else { return whole() };
+    let Some((file, phase)) = rest.rsplit_once('/') else { return whole() };
+    let file = Path::new(file);
+    let is_file =
+        file.extension().is_some_and(|end| end == "toml" || end == "json");
+    match file.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if is_file => (
+            format!("{workload}/{stem}/{phase}{axes}"),
+            Some(file.to_path_buf()),
+        ),
+        _ => whole(),
+    }
+}
+
 /// A case and axes as typed: the words of one case.
 pub(crate) fn read_case(path: &str, axes: &[String]) -> Result<Case> {
     let mut text = path.to_owned();
@@ -157,7 +179,8 @@ impl Traces {
     ) -> Result<Arc<Graph>> {
         let mut key = case.clone();
         key.axes.remove("precision");
-        let key = key.to_string();
+        let file = model.map(|path| path.display().to_string());
+        let key = format!("{} {key}", file.unwrap_or_default());
         if let Some(known) = self.made.get(&key) {
             return Ok(Arc::clone(known));
         }

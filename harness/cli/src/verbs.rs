@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod doctor;
 pub(crate) mod import;

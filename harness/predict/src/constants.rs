@@ -21,7 +21,6 @@ pub(crate) struct Constants {
     runtime: BTreeMap<Runtime, RuntimeConstants>,
     dequantise: Dequantise,
     pub(crate) power: Power,
-    pub(crate) network: Network,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,15 +72,6 @@ pub(crate) struct Power {
     pub(crate) compute: f64,
     pub(crate) memory: f64,
     pub(crate) band: f64,
-    #[serde(rename = "source")]
-    _source: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Network {
-    pub(crate) latency_s: f64,
-    pub(crate) bandwidth: f64,
     #[serde(rename = "source")]
     _source: String,
 }

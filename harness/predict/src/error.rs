@@ -33,7 +33,10 @@ pub enum PredictError {
         /// Unit.
         unit: String,
     },
+    /// Measurements that no overlay can be fitted to.
+    #[error("cannot calibrate: {0}")]
+    Calibration(String),
     /// The embedded constants do not read: a bug of this crate.
-    #[error("harness/predict/constants.toml: {0}")]
+    #[error("harness/predict/constants: {0}")]
     Constants(String),
 }

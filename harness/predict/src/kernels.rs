@@ -33,6 +33,65 @@ impl Kernel {
     pub(crate) fn bytes(&self) -> f64 {
         self.weight_bytes + self.cold_bytes + self.made_bytes
     }
+
+    /// An operator alone, as a probe runs it: its inputs come from memory (they
+    /// rotate), its output is just made.
+    pub(crate) fn alone(kind: &OperatorKind, precision: Precision) -> Self {
+        let f = |n: u64| n as f64;
+        let (inputs, output) = match *kind {
+            OperatorKind::Matmul { batch, m, n, k } => {
+                (f(batch) * f(k) * (f(m) + f(n)), f(batch) * f(m) * f(n))
+            }
+            OperatorKind::Attention {
+                batch,
+                heads,
+                kv_heads,
+                head_dim,
+                query,
+                keys,
+                ..
+            } => {
+                let rows = f(batch) * f(heads) * f(query) * f(head_dim);
+                let seen = f(batch) * f(kv_heads) * f(keys) * f(head_dim);
+                (rows + 2.0 * seen, rows)
+            }
+            OperatorKind::Softmax { rows, cols, .. }
+            | OperatorKind::LayerNorm { rows, cols, .. }
+            | OperatorKind::RmsNorm { rows, cols, .. } => {
+                (f(rows) * f(cols), f(rows) * f(cols))
+            }
+            OperatorKind::Elementwise { elements, operands, .. } => {
+                (f(elements) * f(operands), f(elements))
+            }
+            OperatorKind::Copy { elements } => (f(elements), f(elements)),
+            OperatorKind::Embedding { width, tokens, .. } => {
+                (f(width) * f(tokens), f(width) * f(tokens))
+            }
+            OperatorKind::Conv {
+                batch,
+                in_channels,
+                out_channels,
+                positions,
+                taps,
+            } => (
+                f(batch) * f(positions) * f(in_channels)
+                    + f(out_channels) * f(taps),
+                f(batch) * f(positions) * f(out_channels),
+            ),
+            _ => (0.0, 0.0),
+        };
+        let bytes = precision.activation_bytes();
+        Self {
+            kind: kind.clone(),
+            count: 1,
+            flops: kind.flops(),
+            fused_flops: 0.0,
+            weight_bytes: 0.0,
+            cold_bytes: inputs * bytes,
+            made_bytes: output * bytes,
+            largest_made: output * bytes,
+        }
+    }
 }
 
 /// A graph as one runtime launches it, at one precision; ready for any
@@ -107,7 +166,19 @@ fn groups(graph: &Graph, fuse: bool) -> Vec<usize> {
 /// Numbers of a kernel that make it alike to another, as bits.
 type Likeness = (OperatorKind, [u64; 6]);
 
+/// Rows that a product has at most to count as thin.
+pub(crate) const THIN: u64 = 8;
+
 impl Launches {
+    /// Whether no product has more than [`THIN`] rows: a decode step.
+    pub(crate) fn is_thin(&self) -> bool {
+        self.kernels.iter().all(|kernel| match kernel.kind {
+            OperatorKind::Matmul { batch, m, .. } => m * batch <= THIN,
+            OperatorKind::Attention { query, .. } => query <= THIN,
+            _ => true,
+        })
+    }
+
     pub(crate) fn new(graph: &Graph, precision: Precision, fuse: bool) -> Self {
         let group = groups(graph, fuse);
         let mut members: Vec<Vec<usize>> =

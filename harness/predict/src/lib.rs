@@ -14,14 +14,28 @@
     allow(clippy::float_cmp, reason = "tests compare exact numbers")
 )]
 
+mod ceilings;
 mod constants;
 mod error;
+mod fit;
+mod graph_time;
 mod kernels;
+mod library;
 mod machine;
+mod models;
+mod place;
+mod residuals;
+mod serving;
 mod table;
 mod target;
 mod traced;
 
 pub use error::PredictError;
+pub use fit::{
+    Calibrated, HeldOut, LEAST_SCORED_WEIGHT, Observation, Refit, Unfit,
+    calibrate, refit,
+};
+pub use library::Distance;
+pub use serving::serving_peak;
 pub use target::Target;
 pub use traced::{Traced, operator_seconds, predict};

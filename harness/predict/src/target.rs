@@ -1,14 +1,21 @@
-//! A profile's unit ready to predict: ceilings, probed table, band.
+//! A profile's unit ready to predict: facts, models, overlay, bands.
 
-use assay_hardware_profiles::{HardwareProfile, Unit, UnitName};
+use assay_hardware_profiles::{HardwareProfile, Overlay, Unit, UnitName};
 use assay_schema::{Estimate, Precision, Runtime, Seconds};
-use assay_trace::{Collective, OperatorKind};
+use assay_trace::OperatorKind;
 
 use crate::PredictError;
+use crate::ceilings::Ceilings;
 use crate::constants::Constants;
+use crate::graph_time::{Priced, graph_times};
 use crate::kernels::{Kernel, Launches};
+use crate::library::{Library, Resolved};
 use crate::machine::Machine;
-use crate::table::{Table, place};
+use crate::models::Class;
+use crate::place::place;
+use crate::residuals::Residuals;
+use crate::serving::serve;
+use crate::table::Table;
 
 /// One unit of a profile at one precision.
 #[derive(Clone, Debug)]
@@ -16,16 +23,35 @@ pub struct Target {
     pub(crate) profile: String,
     pub(crate) unit: UnitName,
     pub(crate) precision: Precision,
-    pub(crate) machine: Machine,
-    table: Table,
-    /// Natural logarithm of the band's half width.
-    band: f64,
-    links: [Option<f64>; 2],
-    pub(crate) tdp: Option<f64>,
+    pub(crate) ceilings: Ceilings,
+    model: Model,
+    residuals: Residuals,
+    /// What the overlay, if any, and a substituted peak say of themselves.
+    remarks: String,
     pub(crate) memory_bytes: Option<f64>,
 }
 
-/// The time of all kernels, apart by what holds them back.
+/// What prices a kernel.
+#[derive(Clone, Debug)]
+enum Model {
+    /// A roofline with constants, corrected by probed operators: CPUs, NPUs,
+    /// and every machine that was probed.
+    Roofline {
+        machine: Machine,
+        table: Table,
+        /// Natural logarithm of the band's half width.
+        band: f64,
+    },
+    /// A model a class: GPUs.
+    Classes(Vec<Resolved>),
+}
+
+/// Whether models by class price a unit: GPUs that were not probed.
+pub(crate) fn has_class_models(name: UnitName, unit: &Unit) -> bool {
+    name == UnitName::Gpu && unit.efficiency.is_empty()
+}
+
+/// A time apart by what holds it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Times {
     pub(crate) compute: f64,
@@ -38,10 +64,47 @@ impl Times {
     pub(crate) fn total(&self) -> f64 {
         self.compute + self.memory + self.overhead + self.network
     }
+
+    /// `busy` seconds on the device and `overhead` before them, booked on
+    /// what holds the kernel back: the overhead where it is the larger, else
+    /// the larger of arithmetic and memory.
+    pub(crate) fn held_by(
+        busy: f64,
+        compute: f64,
+        memory: f64,
+        overhead: f64,
+    ) -> Self {
+        if overhead > busy {
+            Self { overhead: overhead + busy, ..Self::default() }
+        } else if compute >= memory {
+            Self { compute: busy, overhead, ..Self::default() }
+        } else {
+            Self { memory: busy, overhead, ..Self::default() }
+        }
+    }
+
+    /// Each part times a factor.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Self {
+            compute: self.compute * factor,
+            memory: self.memory * factor,
+            overhead: self.overhead * factor,
+            network: self.network * factor,
+        }
+    }
+
+    /// Adds `n` times another.
+    pub(crate) fn add(&mut self, n: f64, other: Self) {
+        self.compute += n * other.compute;
+        self.memory += n * other.memory;
+        self.overhead += n * other.overhead;
+        self.network += n * other.network;
+    }
 }
 
 impl Target {
-    /// Prepares a unit (`None`: the profile's default) for a precision.
+    /// Prepares a unit (`None`: the profile's default) for a precision, with
+    /// an overlay's corrections where there is one.
     ///
     /// # Errors
     ///
@@ -50,160 +113,91 @@ impl Target {
         profile: &HardwareProfile,
         unit: Option<&str>,
         precision: Precision,
+        overlay: Option<&Overlay>,
     ) -> Result<Self, PredictError> {
         let (name, unit) = profile.unit(unit)?;
-        let constants = Constants::get()?;
-        let machine = Machine::new(profile, name, unit, precision)?;
-        let table = Table::of(unit, precision);
-        let link = |fact: &Option<assay_hardware_profiles::Fact<_>>| {
-            fact.as_ref().map(
-                |f: &assay_hardware_profiles::Fact<
-                    assay_schema::BytesPerSecond,
-                >| f.value.value(),
-            )
+        let served = serve(profile, name, unit, precision)?;
+        let ceilings = Ceilings::new(profile, unit, precision, &served);
+        let model = if has_class_models(name, unit) {
+            let library = Library::get()?;
+            let family = unit.architecture;
+            let resolve =
+                |class| library.entry(class).resolve(class, family, overlay);
+            Model::Classes(Class::ALL.into_iter().map(resolve).collect())
+        } else {
+            let machine =
+                Machine::new(profile, name, unit, &served, precision)?;
+            let table = Table::of(unit, precision);
+            let stated = (1.0 + Constants::get()?.class(name).band).ln();
+            let band = probed_band(&machine, &ceilings, unit, precision);
+            Model::Roofline { machine, table, band: band.unwrap_or(stated) }
         };
-        let mut target = Self {
+        let mut remarks = String::new();
+        if served.format != precision.compute() {
+            remarks += &format!(
+                "; no {} arithmetic is stated: {} stands for it",
+                precision.compute(),
+                served.format
+            );
+        }
+        if let Some(overlay) = overlay {
+            remarks += &format!("; overlay of {}", overlay.source);
+        }
+        Ok(Self {
             profile: profile.name.clone(),
             unit: name,
             precision,
-            machine,
-            table,
-            band: (1.0 + constants.class(name).band).ln(),
-            links: [link(&unit.link.intra_node), link(&unit.link.inter_node)],
-            tdp: profile.tdp.as_ref().map(|f| f.value.value()),
+            ceilings,
+            model,
+            residuals: Residuals::new(overlay),
+            remarks,
             memory_bytes: profile.memory.size.as_ref().map(|f| f.value.value()),
-        };
-        if let Some(band) = target.measured_band(unit) {
-            target.band = band;
-        }
-        Ok(target)
-    }
-
-    /// On a probed machine the band is what the table gets wrong about itself:
-    /// each probed operator predicted from the others, the 80th percentile of
-    /// the absolute logarithms. At least 5 %.
-    fn measured_band(&self, unit: &Unit) -> Option<f64> {
-        let mut errors = Vec::new();
-        for left_out in 0..unit.efficiency.len() {
-            let entry = &unit.efficiency[left_out];
-            let kind = crate::table::entry_kind(
-                &entry.operator,
-                entry.kind.as_deref(),
-                |name| entry.dims.get(name).copied(),
-            );
-            // An operator that this build does not know says nothing.
-            let Some(kind) = kind.filter(|kind| place(kind).is_some()) else {
-                continue;
-            };
-            let mut others = unit.clone();
-            others.efficiency.remove(left_out);
-            let table = Table::of(&others, self.precision);
-            if entry.precision != self.precision {
-                continue;
-            }
-            let roofline = self.roofline(&kind);
-            if let Some(used) =
-                table.utilisation(&kind, |kind| self.roofline(kind))
-            {
-                let predicted = roofline / used;
-                let measured = entry.seconds.value.value();
-                errors.push((predicted / measured).ln().abs());
-            }
-        }
-        if errors.len() < 8 {
-            return None;
-        }
-        errors.sort_by(f64::total_cmp);
-        Some(errors[errors.len() * 4 / 5].max(0.05))
-    }
-
-    /// Seconds of an operator alone with its data in memory, at the ceilings.
-    fn roofline(&self, kind: &OperatorKind) -> f64 {
-        let kernel = alone(kind, self.precision);
-        self.bound_seconds(&kernel)
-    }
-
-    fn bound_seconds(&self, kernel: &Kernel) -> f64 {
-        self.machine
-            .compute_seconds(kernel)
-            .max(self.machine.memory_seconds(kernel))
-            + self.machine.launch.value()
-    }
-
-    /// The time of one kernel.
-    pub(crate) fn kernel_times(
-        &self,
-        kernel: &Kernel,
-    ) -> Result<Times, PredictError> {
-        if let OperatorKind::Collective {
-            operation,
-            bytes,
-            ranks,
-            ranks_per_node,
-        } = kernel.kind
-        {
-            let bytes = bytes as f64;
-            let network =
-                self.collective(operation, bytes, ranks, ranks_per_node)?;
-            return Ok(Times { network, ..Times::default() });
-        }
-        let compute = self.machine.compute_seconds(kernel);
-        let memory = self.machine.memory_seconds(kernel);
-        let launch = self.machine.launch.value();
-        let used = self
-            .table
-            .utilisation(&kernel.kind, |kind| self.roofline(kind))
-            .unwrap_or(1.0);
-        // What streams from memory cannot beat the stream, whatever a probe
-        // saw of data that a larger cache had kept.
-        let streamed = (kernel.weight_bytes + kernel.cold_bytes)
-            / self.machine.bandwidth_peak.value().max(1.0);
-        let bound = (compute.max(memory) / used).max(streamed);
-        let overhead = launch / used;
-        Ok(if overhead > bound {
-            Times { overhead: overhead + bound, ..Times::default() }
-        } else if compute >= memory {
-            Times { compute: bound, overhead, ..Times::default() }
-        } else {
-            Times { memory: bound, overhead, ..Times::default() }
         })
     }
 
-    /// Ring algorithms: `latency` a step and the ring's share of the bytes.
-    fn collective(
+    /// The class that prices a kernel here.
+    pub(crate) fn class(
         &self,
-        operation: Collective,
-        bytes: f64,
-        ranks: u64,
-        ranks_per_node: u64,
-    ) -> Result<f64, PredictError> {
-        if ranks <= 1 {
-            return Ok(0.0);
-        }
-        let network = &Constants::get()?.network;
-        let [inside, between] = self.links;
-        let link = if ranks <= ranks_per_node {
-            inside.or(between)
-        } else {
-            between.or(inside)
+        kind: &OperatorKind,
+        runtime: Runtime,
+        thin: bool,
+    ) -> Class {
+        Class::of(kind, runtime, thin, self.ceilings.on_matrix_unit)
+    }
+
+    /// The time of one kernel of a class.
+    pub(crate) fn kernel_times(
+        &self,
+        kernel: &Kernel,
+        class: Class,
+    ) -> Result<Times, PredictError> {
+        let times = match &self.model {
+            Model::Classes(classes) => class.times(
+                &classes[class.index()].values,
+                &self.ceilings,
+                kernel,
+            ),
+            Model::Roofline { .. } if class == Class::Collective => {
+                let joint = &Library::get()?.entry(class).joint;
+                class.times(joint, &self.ceilings, kernel)
+            }
+            Model::Roofline { machine, table, .. } => {
+                Some(roofline_times(machine, table, &self.ceilings, kernel))
+            }
         };
-        let rate = link.ok_or_else(|| PredictError::NoLink {
+        let times = times.ok_or_else(|| PredictError::NoLink {
             profile: self.profile.clone(),
             unit: self.unit.name().to_owned(),
-        })? * network.bandwidth;
-        let n = ranks as f64;
-        let (steps, moved) = match operation {
-            Collective::AllReduce => {
-                (2.0 * (n - 1.0), 2.0 * (n - 1.0) / n * bytes)
-            }
-            // Every rank contributes `bytes` and receives the others'.
-            Collective::AllGather => (n - 1.0, (n - 1.0) * bytes),
-            Collective::ReduceScatter | Collective::AllToAll => {
-                (n - 1.0, (n - 1.0) / n * bytes)
-            }
-            Collective::SendRecv => (1.0, bytes),
-        };
-        Ok(network.latency_s + steps * network.latency_s / 2.0 + moved / rate)
+        })?;
+        if self.residuals.is_empty() {
+            return Ok(times);
+        }
+        let covariance = Library::get()?.covariance;
+        let factor = place(&kernel.kind, self.precision)
+            .map_or(1.0, |(group, at)| {
+                self.residuals.factor(covariance, class, group, &at)
+            });
+        Ok(times.scaled(factor))
     }
 
     /// The time of all kernels as a runtime launches them.
@@ -211,47 +205,76 @@ impl Target {
         &self,
         launches: &Launches,
         runtime: Runtime,
-    ) -> Result<Times, PredictError> {
+    ) -> Result<Priced, PredictError> {
         let constants = Constants::get()?;
         let how = constants.runtime(runtime)?;
-        let mut sum = Times::default();
-        let mut kernels = 0.0;
-        for kernel in &launches.kernels {
-            let times = self.kernel_times(kernel)?;
-            let n = kernel.count as f64;
-            sum.compute += n * times.compute;
-            sum.memory += n * times.memory;
-            sum.overhead += n * times.overhead;
-            sum.network += n * times.network;
-            kernels += n;
-        }
-        // Probed operators were timed with their dispatch.
-        let probed = !self.table.is_empty();
-        let dispatch = constants.class(self.unit).dispatch_s
-            * how.dispatch
-            * kernels
-            * if probed { 0.0 } else { 1.0 };
-        let host_is_device = self.unit == UnitName::Cpu;
-        if host_is_device {
-            sum.overhead += dispatch;
-        } else {
-            // The host runs ahead of the device: what it cannot hide shows.
-            sum.overhead += (dispatch - sum.total()).max(0.0);
-        }
-        sum.overhead += how.fixed_s;
-        Ok(sum)
+        let probed = matches!(&self.model,
+            Model::Roofline { table, .. } if !table.is_empty());
+        let host = |class: Class| match &self.model {
+            // Probed operators were timed with their dispatch.
+            Model::Roofline { .. } if probed => 0.0,
+            Model::Roofline { .. } => {
+                constants.class(self.unit).dispatch_s * how.dispatch
+            }
+            Model::Classes(classes) => {
+                class.dispatch(&classes[class.index()].values) * how.dispatch
+            }
+        };
+        let thin = launches.is_thin();
+        let call = match &self.model {
+            Model::Classes(classes) if runtime == Runtime::LlamaCpp => {
+                let class =
+                    if thin { Class::LlamaDecode } else { Class::LlamaPrefill };
+                class.call(&classes[class.index()].values)
+            }
+            _ => how.fixed_s,
+        };
+        graph_times(
+            launches,
+            |kernel| {
+                let class = self.class(&kernel.kind, runtime, thin);
+                Ok((class, self.kernel_times(kernel, class)?, host(class)))
+            },
+            call,
+            self.unit == UnitName::Cpu,
+        )
     }
 
-    /// A prediction's band of 80 % round a point.
-    pub(crate) fn banded(&self, point: f64, method: &str) -> Estimate {
-        Estimate {
-            point,
-            low: point / self.band.exp(),
-            high: point * self.band.exp(),
+    /// A prediction's band of 80 % round a point: the logarithms of a class's
+    /// errors add up (they share a sign on one device), those of different
+    /// classes add as independent ones do.
+    pub(crate) fn banded(
+        &self,
+        priced: &Priced,
+    ) -> Result<Estimate, PredictError> {
+        let total = priced.times.total();
+        let (low, high) = match &self.model {
+            Model::Roofline { band, .. } => (*band, *band),
+            Model::Classes(classes) => {
+                let library = Library::get()?;
+                let (mut low, mut high) = (0.0, 0.0);
+                for (class, seconds) in &priced.by_class {
+                    let share = seconds / total;
+                    let distance = classes[class.index()].distance;
+                    let (l, h) = library.entry(*class).band(distance);
+                    low += (share * l) * (share * l);
+                    high += (share * h) * (share * h);
+                }
+                (f64::sqrt(low), f64::sqrt(high))
+            }
+        };
+        let method = match &self.model {
+            Model::Roofline { .. } => "max(compute, memory) + launch, summed",
+            Model::Classes(_) => "a model a class of operators, summed",
+        };
+        Ok(Estimate {
+            point: total,
+            low: total / low.exp(),
+            high: total * high.exp(),
             confidence: 0.8,
             n: 0,
-            method: method.to_owned(),
-        }
+            method: format!("{method}{}", self.remarks),
+        })
     }
 
     /// Seconds of each operator of a graph, in order: what a trace-event page
@@ -259,11 +282,16 @@ impl Target {
     pub(crate) fn operator_seconds(
         &self,
         launches: &Launches,
+        runtime: Runtime,
     ) -> Result<Vec<Seconds>, PredictError> {
+        let thin = launches.is_thin();
         let each: Vec<f64> = launches
             .kernels
             .iter()
-            .map(|kernel| Ok(self.kernel_times(kernel)?.total()))
+            .map(|kernel| {
+                let class = self.class(&kernel.kind, runtime, thin);
+                Ok(self.kernel_times(kernel, class)?.total())
+            })
             .collect::<Result<_, PredictError>>()?;
         Ok(launches
             .of_operator
@@ -273,61 +301,77 @@ impl Target {
     }
 }
 
-/// An operator alone, as a probe runs it: its inputs come from memory (they
-/// rotate), its output is just made.
-fn alone(kind: &OperatorKind, precision: Precision) -> Kernel {
-    let f = |n: u64| n as f64;
-    let (inputs, output) = match *kind {
-        OperatorKind::Matmul { batch, m, n, k } => {
-            (f(batch) * f(k) * (f(m) + f(n)), f(batch) * f(m) * f(n))
+/// The roofline's time of a kernel, at the utilisation that was probed.
+fn roofline_times(
+    machine: &Machine,
+    table: &Table,
+    ceilings: &Ceilings,
+    kernel: &Kernel,
+) -> Times {
+    let compute = machine.compute_seconds(kernel);
+    let memory = machine.memory_seconds(kernel);
+    let precision = ceilings.precision;
+    let used = table
+        .utilisation(&kernel.kind, |kind| roofline(machine, kind, precision))
+        .unwrap_or(1.0);
+    // What streams from memory cannot beat the stream, whatever a probe saw
+    // of data that a larger cache had kept.
+    let streamed =
+        (kernel.weight_bytes + kernel.cold_bytes) / ceilings.bandwidth.max(1.0);
+    let busy = (compute.max(memory) / used).max(streamed);
+    Times::held_by(busy, compute, memory, machine.launch.value() / used)
+}
+
+/// Seconds of an operator alone with its data in memory, at the ceilings.
+fn roofline(
+    machine: &Machine,
+    kind: &OperatorKind,
+    precision: Precision,
+) -> f64 {
+    let kernel = Kernel::alone(kind, precision);
+    machine.compute_seconds(&kernel).max(machine.memory_seconds(&kernel))
+        + machine.launch.value()
+}
+
+/// On a probed machine the band is what the table gets wrong about itself:
+/// each probed operator predicted from the others, the 80th percentile of
+/// the absolute logarithms. At least 5 %.
+fn probed_band(
+    machine: &Machine,
+    ceilings: &Ceilings,
+    unit: &Unit,
+    precision: Precision,
+) -> Option<f64> {
+    let mut errors = Vec::new();
+    for left_out in 0..unit.efficiency.len() {
+        let entry = &unit.efficiency[left_out];
+        if entry.precision != precision {
+            continue;
         }
-        OperatorKind::Attention {
-            batch,
-            heads,
-            kv_heads,
-            head_dim,
-            query,
-            keys,
-            ..
-        } => {
-            let rows = f(batch) * f(heads) * f(query) * f(head_dim);
-            let seen = f(batch) * f(kv_heads) * f(keys) * f(head_dim);
-            (rows + 2.0 * seen, rows)
+        let kind = crate::table::entry_kind(
+            &entry.operator,
+            entry.kind.as_deref(),
+            |name| entry.dims.get(name).copied(),
+        );
+        // An operator that this build does not know says nothing.
+        let Some(kind) =
+            kind.filter(|kind| crate::table::place(kind).is_some())
+        else {
+            continue;
+        };
+        let mut others = unit.clone();
+        others.efficiency.remove(left_out);
+        let table = Table::of(&others, precision);
+        let roof =
+            |kind: &OperatorKind| roofline(machine, kind, ceilings.precision);
+        if let Some(used) = table.utilisation(&kind, roof) {
+            let measured = entry.seconds.value.value();
+            errors.push((roof(&kind) / used / measured).ln().abs());
         }
-        OperatorKind::Softmax { rows, cols, .. }
-        | OperatorKind::LayerNorm { rows, cols, .. }
-        | OperatorKind::RmsNorm { rows, cols, .. } => {
-            (f(rows) * f(cols), f(rows) * f(cols))
-        }
-        OperatorKind::Elementwise { elements, operands, .. } => {
-            (f(elements) * f(operands), f(elements))
-        }
-        OperatorKind::Copy { elements } => (f(elements), f(elements)),
-        OperatorKind::Embedding { width, tokens, .. } => {
-            (f(width) * f(tokens), f(width) * f(tokens))
-        }
-        OperatorKind::Conv {
-            batch,
-            in_channels,
-            out_channels,
-            positions,
-            taps,
-        } => (
-            f(batch) * f(positions) * f(in_channels)
-                + f(out_channels) * f(taps),
-            f(batch) * f(positions) * f(out_channels),
-        ),
-        _ => (0.0, 0.0),
-    };
-    let bytes = precision.activation_bytes();
-    Kernel {
-        kind: kind.clone(),
-        count: 1,
-        flops: kind.flops(),
-        fused_flops: 0.0,
-        weight_bytes: 0.0,
-        cold_bytes: inputs * bytes,
-        made_bytes: output * bytes,
-        largest_made: output * bytes,
     }
+    if errors.len() < 8 {
+        return None;
+    }
+    errors.sort_by(f64::total_cmp);
+    Some(errors[errors.len() * 4 / 5].max(0.05))
 }

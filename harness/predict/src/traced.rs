@@ -47,7 +47,7 @@ impl Traced {
         self.precision
     }
 
-    fn launches(&self, fuse: bool) -> &Launches {
+    pub(crate) fn launches(&self, fuse: bool) -> &Launches {
         self.launches[usize::from(fuse)]
             .get_or_init(|| Launches::new(&self.graph, self.precision, fuse))
     }
@@ -69,21 +69,20 @@ pub fn predict(
     let constants = Constants::get()?;
     let fuse = constants.runtime(runtime)?.fuse;
     let launches = traced.launches(fuse);
-    let times = target.times(launches, runtime)?;
+    let priced = target.times(launches, runtime)?;
+    let times = priced.times;
     let bytes: f64 = launches
         .kernels
         .iter()
         .map(|kernel| kernel.bytes() * kernel.count as f64)
         .sum();
-    let total = times.total();
     Ok(Prediction {
         case: case.path(),
         axes: case.axes.clone(),
         profile: target.profile.clone(),
         unit: target.unit.name().to_owned(),
         runtime,
-        latency_s: target
-            .banded(total, "max(compute, memory) + launch per kernel, summed"),
+        latency_s: target.banded(&priced)?,
         flops: traced.flops,
         bytes: Bytes(bytes),
         parameters: traced.parameters,
@@ -106,7 +105,7 @@ pub fn operator_seconds(
     runtime: Runtime,
 ) -> Result<Vec<Seconds>, PredictError> {
     let fuse = Constants::get()?.runtime(runtime)?.fuse;
-    target.operator_seconds(traced.launches(fuse))
+    target.operator_seconds(traced.launches(fuse), runtime)
 }
 
 fn bound(times: &Times) -> Bound {
@@ -129,12 +128,12 @@ fn energy(
     flops: f64,
     bytes: f64,
 ) -> Result<Option<Estimate>, PredictError> {
-    let Some(tdp) = target.tdp else { return Ok(None) };
+    let Some(tdp) = target.ceilings.power else { return Ok(None) };
     let power = &Constants::get()?.power;
     let total = times.total();
-    let machine = &target.machine;
-    let compute = flops / machine.matrix_peak.value() / total;
-    let memory = bytes / machine.bandwidth_peak.value() / total;
+    let ceilings = &target.ceilings;
+    let compute = flops / ceilings.peak / total;
+    let memory = bytes / ceilings.bandwidth / total;
     let share = power.idle
         + power.compute * compute.min(1.0)
         + power.memory * memory.min(1.0);

@@ -8,7 +8,7 @@ use super::Table;
 /// A figure.
 pub(crate) struct Figure {
     /// File name of its SVG and CSV, and anchor.
-    pub(crate) id: &'static str,
+    pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) caption: String,
     pub(crate) picture: Picture,
@@ -23,6 +23,7 @@ pub(crate) enum Picture {
     Facets { facets: Vec<Facet>, x: &'static str, y: &'static str },
     Stacked(Stacked),
     Agreement(Agreement),
+    Clouds(Clouds),
 }
 
 /// A point with an interval.
@@ -121,4 +122,24 @@ pub(crate) struct AgreementPoint {
     pub(crate) predicted: Spread,
     /// Of the observation.
     pub(crate) provenance: Provenance,
+}
+
+/// Predicted over observed for many cases, in panels with the same axes.
+pub(crate) struct Clouds {
+    pub(crate) panels: Vec<CloudPanel>,
+}
+
+/// A panel of [`Clouds`].
+pub(crate) struct CloudPanel {
+    pub(crate) title: String,
+    pub(crate) clouds: Vec<Cloud>,
+}
+
+/// The cases of one predictor.
+pub(crate) struct Cloud {
+    pub(crate) label: String,
+    /// A roofline, drawn in colours of its own.
+    pub(crate) baseline: bool,
+    /// Observed, predicted.
+    pub(crate) points: Vec<(f64, f64)>,
 }

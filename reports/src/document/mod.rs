@@ -10,8 +10,9 @@ mod numbers;
 mod table;
 
 pub(crate) use figure::{
-    Agreement, AgreementPoint, Facet, Figure, IntervalRow, Intervals, Line,
-    Picture, Roof, RoofPoint, Spread, StackRow, Stacked,
+    Agreement, AgreementPoint, Cloud, CloudPanel, Clouds, Facet, Figure,
+    IntervalRow, Intervals, Line, Picture, Roof, RoofPoint, Spread, StackRow,
+    Stacked,
 };
 pub(crate) use numbers::{Shown, percent, show, show_bare};
 pub(crate) use table::{Cell, Column, ColumnKind, Quantity, Table, Tone};

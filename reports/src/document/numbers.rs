@@ -114,6 +114,8 @@ pub(crate) fn show(
     let whole = value.fract().abs() < f64::EPSILON && value.abs() < 1e5;
     let decimals = match interval {
         None if whole => 0,
+        // An error of 12.34 % is known to no more than 12.3 %.
+        None if unit == "%" => i32::from(value.abs() < 99.95),
         None => decimals(value, None).max(0),
         Some((low, high)) => decimals(value, Some((high - low) / 2.0)),
     };
@@ -174,6 +176,8 @@ mod tests {
         assert_eq!(show_bare(0.0, "s"), "0 s");
         assert_eq!(show_bare(1.5629e9, "parameters"), "1.56 B");
         assert_eq!(show_bare(3.8e5, "tokens/s"), "380 k tokens/s");
+        assert_eq!(show_bare(5.432, "%"), "5.4 %");
+        assert_eq!(show_bare(123.4, "%"), "123 %");
         assert_eq!(show_bare(19.5e12, "FLOP/s"), "19.5 TFLOP/s");
     }
 

@@ -38,8 +38,12 @@ impl Quantity {
         })
     }
 
-    /// Point and unit, without the unit where a caption said it.
+    /// Point and unit, without the unit where a caption said it. Bare per
+    /// cents stand under one another, so each has one decimal.
     pub(crate) fn value_text(&self, said_unit: Option<&str>) -> String {
+        if said_unit == Some("%") && self.unit == "%" {
+            return format!("{:.1}", self.value);
+        }
         let text = self.shown().value();
         match said_unit.and_then(|unit| text.strip_suffix(unit)) {
             Some(bare) => bare.trim_end().to_owned(),
@@ -82,6 +86,8 @@ pub(crate) enum Cell {
     /// A name that is typed: a case, a profile.
     Name(String),
     Quantity(Quantity),
+    /// How many.
+    Count(usize),
     /// A relative difference, as a fraction.
     Change(f64),
     Status {
@@ -157,6 +163,8 @@ impl Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
     Words,
+    /// How many.
+    Counts,
     /// Numbers without intervals.
     Exact,
     /// Numbers with intervals.
@@ -183,6 +191,11 @@ impl Column {
     /// A column of words.
     pub(crate) fn words(title: &str, key: &str) -> Self {
         Self::new(title, key, ColumnKind::Words)
+    }
+
+    /// A column of counts.
+    pub(crate) fn counts(title: &str, key: &str) -> Self {
+        Self::new(title, key, ColumnKind::Counts)
     }
 
     /// A column of numbers without intervals.
@@ -212,6 +225,8 @@ pub(crate) struct Table {
     /// Long enough to want a filter on the page, and to be left to CSV by
     /// Markdown and LaTeX.
     pub(crate) bulk: bool,
+    /// So long that every format but CSV only says where it is.
+    pub(crate) aside: bool,
     /// The same cells in long form, for CSV, where the shown table spreads
     /// one axis over its columns.
     pub(crate) long: Option<Box<Table>>,
@@ -230,6 +245,7 @@ impl Table {
             columns,
             rows: Vec::new(),
             bulk: false,
+            aside: false,
             long: None,
         }
     }

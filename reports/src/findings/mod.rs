@@ -4,6 +4,8 @@
 //! and sentences out. The order of the input does not matter: everything is
 //! sorted by name first.
 
+mod classes;
+mod errors;
 mod headlines;
 mod labels;
 mod measured;
@@ -12,6 +14,13 @@ mod settings;
 
 use assay_schema::{Outcome, Prediction, Record, Verification};
 
+pub(crate) use classes::{
+    Aim, by_class, by_device, by_publisher, class_title, is_language_model,
+    judge,
+};
+pub(crate) use errors::{
+    Constants, Errors, beside, constants_of, errors, is_held_out, is_time,
+};
 pub(crate) use headlines::headlines;
 pub(crate) use labels::{Labels, axes_text};
 pub(crate) use measured::{Measured, measured};

@@ -82,12 +82,14 @@ pub(crate) fn error_summary(rows: &[ValidationRow]) -> Option<ErrorSummary> {
 pub(crate) fn validation_rows(runs: &[RunFindings<'_>]) -> Vec<ValidationRow> {
     let mut rows = Vec::new();
     for run in runs {
-        rows.extend(run.pairs.iter().map(|pair| ValidationRow {
-            case: pair.measured.record.case.clone(),
-            profile: run.machine.clone(),
-            predicted: pair.predicted.latency_s.clone(),
-            observed: Observed::Measured(pair.measured.latency.clone()),
-            source: "this run".into(),
+        rows.extend(run.pairs.iter().map(|pair| {
+            ValidationRow::new(
+                pair.measured.record.case.clone(),
+                run.machine.clone(),
+                pair.predicted.latency_s.clone(),
+                Observed::Measured(pair.measured.latency.clone()),
+                "this run".into(),
+            )
         }));
         for point in &run.data.published {
             let latency = matches!(point.metric.as_str(), "time" | "latency");
@@ -100,13 +102,13 @@ pub(crate) fn validation_rows(runs: &[RunFindings<'_>]) -> Vec<ValidationRow> {
                     && prediction.full_case().as_ref() == Some(&case)
             });
             if let Some(prediction) = matching {
-                rows.push(ValidationRow {
+                rows.push(ValidationRow::new(
                     case,
-                    profile: point.profile.clone(),
-                    predicted: prediction.latency_s.clone(),
-                    observed: Observed::Published(point.value),
-                    source: point.source.clone(),
-                });
+                    point.profile.clone(),
+                    prediction.latency_s.clone(),
+                    Observed::Published(point.value),
+                    point.source.clone(),
+                ));
             }
         }
     }

@@ -50,7 +50,7 @@ impl Shape {
         let is_change =
             |row: &Vec<Cell>| matches!(row.get(index), Some(Cell::Change(_)));
         match table.columns[index].kind {
-            ColumnKind::Words => Self::Single,
+            ColumnKind::Words | ColumnKind::Counts => Self::Single,
             _ if table.rows.iter().any(is_change) => Self::Single,
             ColumnKind::Exact => Self::Exact,
             ColumnKind::Estimates => Self::Estimate,
@@ -79,6 +79,7 @@ fn words(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) | Cell::Name(text) => inert(text),
         Cell::Status { word, .. } => inert(word),
+        Cell::Count(count) => count.to_string(),
         Cell::Change(fraction) => fraction.to_string(),
         Cell::Quantity(quantity) => quantity.value.to_string(),
         Cell::Gap(_) => String::new(),
@@ -120,9 +121,11 @@ fn numbers(cell: &Cell) -> [String; 7] {
             fields[6] = inert(word);
             fields
         }
-        Cell::Text(_) | Cell::Name(_) | Cell::Change(_) | Cell::Gap(_) => {
-            Default::default()
-        }
+        Cell::Text(_)
+        | Cell::Name(_)
+        | Cell::Count(_)
+        | Cell::Change(_)
+        | Cell::Gap(_) => Default::default(),
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn text(document: &Document) -> String {
     for block in super::blocks(document) {
         if let crate::document::Block::Table(table) = block
             && !table.bulk
+            && !table.aside
         {
             out.push_str(&self::table(table));
         }
@@ -101,6 +102,7 @@ fn cell(cell: &Cell, mixed: bool, said_unit: Option<&str>) -> String {
                 text
             }
         }
+        Cell::Count(count) => count.to_string(),
         Cell::Change(fraction) => escaped(&percent(*fraction)),
         Cell::Gap(_) => "--".into(),
     }
@@ -120,6 +122,7 @@ fn escaped(text: &str) -> String {
             '^' => out.push_str("\\textasciicircum{}"),
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
+            '≤' => out.push_str("\\ensuremath{\\leq}"),
             'µ' => out.push_str("\\textmu{}"),
             '·' => out.push_str("\\textperiodcentered{}"),
             c => out.push(c),

@@ -60,7 +60,7 @@ fn block(out: &mut String, block: &Block, formats: &[Format]) {
             }
             out.push_str(&format!("{}\n", escaped(&figure.caption)));
         }
-        Block::Table(table) if table.bulk => {
+        Block::Table(table) if table.bulk || table.aside => {
             let rows = table.rows.len();
             let place = if formats.contains(&Format::Csv) {
                 format!(" in [data/{0}.csv](data/{0}.csv)", table.id)
@@ -119,6 +119,7 @@ fn cell(cell: &Cell, mixed: bool, said_unit: Option<&str>) -> String {
                 text
             }
         }
+        Cell::Count(count) => count.to_string(),
         Cell::Change(fraction) => percent(*fraction),
         Cell::Status { word, .. } => format!("**{}**", escaped(word)),
         Cell::Gap(why) if why.is_empty() => "-".into(),

@@ -88,7 +88,7 @@ fn figure(
         ));
     }
     Figure {
-        id: "measured-and-predicted",
+        id: "measured-and-predicted".into(),
         title: "Predicted over measured time".into(),
         caption,
         picture: Picture::Intervals(Intervals {

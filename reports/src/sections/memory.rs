@@ -115,7 +115,7 @@ fn figure(peaks: &[&Peak<'_>], named: bool) -> Figure {
         })
         .collect();
     Figure {
-        id: "memory",
+        id: "memory".into(),
         title: "Predicted peak by part, and the peak that was measured".into(),
         caption: match labels.shared_text() {
             text if text.is_empty() => CAPTION.to_owned(),

@@ -16,7 +16,7 @@ mod validation;
 
 use crate::document::Document;
 use crate::findings::RunFindings;
-use crate::{ReportError, RunData, ValidationRow, findings};
+use crate::{ReportError, RunData, Validation, findings};
 
 /// The document of a `run` report.
 pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
@@ -51,12 +51,12 @@ pub(crate) fn validation_of_runs(
         return Err(ReportError::NothingToReport);
     }
     let rows = findings::validation_rows(&findings::find(runs));
-    Ok(validation::document(&rows))
+    Ok(validation::of_runs(&rows))
 }
 
-/// The document of a `validation` report from rows.
-pub(crate) fn validation_of_rows(rows: &[ValidationRow]) -> Document {
-    validation::document(rows)
+/// The document of a `validation` report from a table of measurements.
+pub(crate) fn validation_of_table(validation: &Validation) -> Document {
+    validation::of_table(validation)
 }
 
 /// Case, and machine where several machines stand in the report.

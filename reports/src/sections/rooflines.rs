@@ -60,7 +60,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         id: "roofline",
         title: "Roofline",
         blocks: vec![Block::Figure(Figure {
-            id: "roofline",
+            id: "roofline".into(),
             title: "Cases under the roofs of their machines".into(),
             caption,
             picture: Picture::Rooflines { large, small },

@@ -71,7 +71,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         id: "latency",
         title: "Latency against parameters",
         blocks: vec![Block::Figure(Figure {
-            id: "latency-against-parameters",
+            id: "latency-against-parameters".into(),
             title: "Time of one pass against parameters".into(),
             caption: format!(
                 "One panel a phase, each at the setting that most models \

@@ -53,11 +53,20 @@ pub enum Activation {
     Silu,
     /// The hyperbolic tangent.
     Tanh,
+    /// `exp(x)`: no network's, but as a gate it is an operator's
+    /// ([`crate::exp`] is it alone).
+    Exp,
 }
 
 impl Activation {
-    const ALL: [Self; 5] =
-        [Self::Relu, Self::Gelu, Self::GeluTanh, Self::Silu, Self::Tanh];
+    const ALL: [Self; 6] = [
+        Self::Relu,
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::Silu,
+        Self::Tanh,
+        Self::Exp,
+    ];
 
     /// Its place in the scalars of a recorded operator.
     pub(crate) fn scalar(self) -> ScalarIr {
@@ -75,6 +84,7 @@ impl Activation {
             Self::Gelu | Self::GeluTanh => Elementwise::Gelu,
             Self::Silu => Elementwise::Silu,
             Self::Tanh => Elementwise::Tanh,
+            Self::Exp => Elementwise::Exp,
         }
     }
 }
@@ -144,6 +154,7 @@ pub fn activate_plain<const D: usize>(
         }
         Activation::Silu => silu(x),
         Activation::Tanh => tanh(x),
+        Activation::Exp => x.exp(),
     }
 }
 
@@ -306,6 +317,10 @@ macro_rules! with_activation {
                 let $f = |x: f32| $crate::activation::tanh_parts::<$FMA>(x);
                 $run
             }
+            $crate::activation::Activation::Exp => {
+                let $f = |x: f32| $crate::activation::exp_parts::<$FMA>(x);
+                $run
+            }
         }
     };
 }
@@ -344,6 +359,12 @@ pub(crate) fn silu_parts<const FMA: bool>(x: f32) -> (f32, f32) {
 pub(crate) fn tanh_parts<const FMA: bool>(x: f32) -> (f32, f32) {
     let y = math::tanh::<FMA>(x);
     (y, 1.0 - y * y)
+}
+
+#[inline(always)]
+pub(crate) fn exp_parts<const FMA: bool>(x: f32) -> (f32, f32) {
+    let y = math::exp::<FMA>(x);
+    (y, y)
 }
 
 multiversion! {
@@ -395,7 +416,7 @@ mod tests {
                 let plain = activate_plain(part(&x), activation);
                 fast.to_data().assert_approx_eq::<f32>(
                     &plain.to_data(),
-                    Tolerance::absolute(1e-6),
+                    Tolerance::rel_abs(1e-6, 1e-6),
                 );
                 let gradient = |y: Tensor<2>| {
                     let grads = (y * weight.clone()).sum().backward();
@@ -403,7 +424,7 @@ mod tests {
                 };
                 gradient(fast).assert_approx_eq::<f32>(
                     &gradient(plain),
-                    Tolerance::absolute(2e-6),
+                    Tolerance::rel_abs(2e-6, 2e-6),
                 );
             }
         }

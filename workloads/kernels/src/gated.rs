@@ -237,8 +237,8 @@ mod tests {
             let range = Distribution::Uniform(-3.0, 3.0);
             Tensor::<2>::random(shape, range, &device).require_grad()
         };
-        for activation in [Activation::Silu, Activation::Gelu, Activation::Relu]
-        {
+        use Activation::{Exp, Gelu, Relu, Silu, Tanh};
+        for activation in [Silu, Gelu, Relu, Tanh, Exp] {
             for [rows, cols] in [[7, 33], [1, 1], [90, 1000]] {
                 // Gate and up as the two halves of one product.
                 let both = random([rows, 2 * cols]);
@@ -253,7 +253,7 @@ mod tests {
                 let plain = gated_plain(gate, up, activation);
                 fast.to_data().assert_approx_eq::<f32>(
                     &plain.to_data(),
-                    Tolerance::absolute(2e-6),
+                    Tolerance::rel_abs(1e-6, 2e-6),
                 );
                 let weight = random([rows, cols]).inner();
                 let weight = Tensor::from_inner(weight);
@@ -263,7 +263,7 @@ mod tests {
                 };
                 gradient(fast).assert_approx_eq::<f32>(
                     &gradient(plain),
-                    Tolerance::absolute(1e-5),
+                    Tolerance::rel_abs(1e-6, 1e-5),
                 );
             }
         }

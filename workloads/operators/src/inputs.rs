@@ -1,8 +1,8 @@
 //! An operator's inputs on a device, and the operator itself.
 
 use assay_kernels::{
-    Activation, activate, attention, embedding, exp, layer_norm, matmul, pow,
-    pow_scalar, rms_norm, softmax,
+    Activation, activate, attention, embedding, exp, gated, layer_norm, matmul,
+    pow, pow_scalar, rms_norm, softmax,
 };
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
@@ -232,12 +232,25 @@ fn elementwise(
         (ElementwiseKind::Div, None) => x / SCALAR,
         (ElementwiseKind::Pow, Some(y)) => pow(x, y),
         (ElementwiseKind::Pow, None) => pow_scalar(x, SCALAR),
-        (ElementwiseKind::Relu, _) => activate(x, Activation::Relu),
-        (ElementwiseKind::Gelu, _) => activate(x, Activation::Gelu),
-        (ElementwiseKind::Tanh, _) => activate(x, Activation::Tanh),
-        (ElementwiseKind::Silu, _) => activate(x, Activation::Silu),
-        (ElementwiseKind::Exp, _) => exp(x),
+        (ElementwiseKind::Relu, y) => activated(x, y, Activation::Relu),
+        (ElementwiseKind::Gelu, y) => activated(x, y, Activation::Gelu),
+        (ElementwiseKind::Tanh, y) => activated(x, y, Activation::Tanh),
+        (ElementwiseKind::Silu, y) => activated(x, y, Activation::Silu),
+        (ElementwiseKind::Exp, Some(y)) => gated(x, y, Activation::Exp),
+        (ElementwiseKind::Exp, None) => exp(x),
         (ElementwiseKind::Copy, _) => copy(x),
+    }
+}
+
+/// `f(x)`, or `f(x) * y`.
+fn activated(
+    x: Tensor<1>,
+    y: Option<Tensor<1>>,
+    activation: Activation,
+) -> Tensor<1> {
+    match y {
+        Some(y) => gated(x, y, activation),
+        None => activate(x, activation),
     }
 }
 

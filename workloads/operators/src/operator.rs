@@ -34,7 +34,8 @@ impl ElementwiseKind {
         ("copy", Self::Copy),
     ];
 
-    /// Whether it joins two numbers.
+    /// Whether it joins two numbers. Of the others an activation with two
+    /// operands is its gated form, `f(x) * y`.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Add | Self::Mul | Self::Div | Self::Pow)
     }
@@ -287,8 +288,8 @@ fn elementwise(axes: &Axes<'_>) -> Result<Operator, OperatorError> {
             axes.error("kind", &format!("one of {names}"))
         })?;
     let operands = axes.size("operands")?;
-    if operands > 2 || operands == 2 && !kind.is_binary() {
-        return Err(axes.error("operands", "1, or 2 for add, mul, div and pow"));
+    if operands > 2 || operands == 2 && kind == ElementwiseKind::Copy {
+        return Err(axes.error("operands", "1, or 2 for all kinds but copy"));
     }
     Ok(Operator::Elementwise {
         kind,

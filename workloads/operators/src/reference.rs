@@ -107,9 +107,13 @@ pub(crate) fn element(operator: &Operator, inputs: &Flat, index: usize) -> f64 {
         }
         Operator::Elementwise { kind, operands, .. } => {
             let x = at(0, index);
-            let y =
-                if operands == 2 { at(1, index) } else { f64::from(SCALAR) };
-            elementwise(kind, x, y)
+            let second = (operands == 2).then(|| at(1, index));
+            let y = second.unwrap_or(f64::from(SCALAR));
+            let gate = match second {
+                Some(y) if !kind.is_binary() => y,
+                _ => 1.0,
+            };
+            elementwise(kind, x, y) * gate
         }
         Operator::Conv2d {
             in_channels,

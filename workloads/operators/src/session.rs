@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     /// Sizes that leave rows and columns over in every kernel.
-    const ODD: [&str; 22] = [
+    const ODD: [&str; 27] = [
         "matmul batch=1 m=33 n=17 k=65",
         "matmul batch=3 m=1 n=75 k=130",
         "matmul batch=1 m=1 n=1 k=1",
@@ -169,6 +169,11 @@ mod tests {
         "elementwise kind=gelu elements=231 operands=1",
         "elementwise kind=silu elements=231 operands=1",
         "elementwise kind=copy elements=231 operands=1",
+        "elementwise kind=relu elements=231 operands=2",
+        "elementwise kind=gelu elements=231 operands=2",
+        "elementwise kind=tanh elements=231 operands=2",
+        "elementwise kind=silu elements=231 operands=2",
+        "elementwise kind=exp elements=231 operands=2",
         "conv2d batch=2 in_channels=6 out_channels=8 height=9 width=11 \
          kernel=3 stride=2 padding=1 groups=2",
         "embedding vocab=50 width=15 tokens=9",

@@ -1,11 +1,15 @@
 //! The operator graph of a case: of one operator.
 
-use assay_trace::{Graph, Recorder, Role, TraceError, capture};
+use assay_trace::{
+    Elementwise, Graph, OperatorKind, Recorder, Role, TraceError, capture,
+};
 
 use crate::inputs::{Inputs, Source};
-use crate::operator::Operator;
+use crate::operator::{ElementwiseKind, Operator};
 
-/// Traces an operator. Its inputs are inputs; nothing in it is learned.
+/// Traces an operator. Its inputs are inputs, but for the right operand of one
+/// product: as in a layer it is the weights, so that a weight-only format
+/// (`int4`, `q4_0`) has something to be the format of.
 ///
 /// # Errors
 ///
@@ -21,14 +25,44 @@ pub fn trace(operator: &Operator) -> Result<Graph, TraceError> {
             ranks_per_node as u64,
         ));
     }
-    capture(assay_kernels::cost, |recorder| {
+    let mut graph = capture(assay_kernels::cost, |recorder| {
         let device = recorder.device();
         let inputs = Inputs::new(operator, &mut Source::Shapes, &device);
         if let Some(inputs) = inputs {
             inputs.mark(recorder);
             recorder.output(&inputs.run(operator));
         }
-    })
+    })?;
+    if let Some(own) = own_kind(operator) {
+        for recorded in &mut graph.operators {
+            if let OperatorKind::Elementwise { op, .. } = &mut recorded.kind {
+                *op = own;
+            }
+        }
+    }
+    Ok(graph)
+}
+
+/// What a gated activation is recorded as, where not as [`Elementwise::Gated`]:
+/// that one is silu's four operations and the product, with one special
+/// function. Any other goes by its own name, so that what it takes on a machine
+/// is looked up under it; its product is then not among the operations.
+fn own_kind(operator: &Operator) -> Option<Elementwise> {
+    let Operator::Elementwise { kind, operands: 2, .. } = *operator else {
+        return None;
+    };
+    match kind {
+        ElementwiseKind::Relu => Some(Elementwise::Relu),
+        ElementwiseKind::Gelu => Some(Elementwise::Gelu),
+        ElementwiseKind::Tanh => Some(Elementwise::Tanh),
+        ElementwiseKind::Exp => Some(Elementwise::Exp),
+        ElementwiseKind::Silu
+        | ElementwiseKind::Add
+        | ElementwiseKind::Mul
+        | ElementwiseKind::Div
+        | ElementwiseKind::Pow
+        | ElementwiseKind::Copy => None,
+    }
 }
 
 impl Inputs {
@@ -37,7 +71,8 @@ impl Inputs {
         match self {
             Self::Matmul(a, b) => {
                 recorder.role(a, input);
-                recorder.role(b, input);
+                let weights = b.dims()[0] == 1;
+                recorder.role(b, if weights { Role::Weight } else { input });
             }
             Self::Attention(q, k, v) => {
                 recorder.role(q, input);

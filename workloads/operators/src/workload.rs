@@ -61,7 +61,8 @@ fn axes() -> Vec<AxisSpec> {
             "operands",
             1,
             1,
-            "1: the other operand, if any, is a scalar; 2: two tensors",
+            "1: the other operand, if any, is a scalar; 2: two tensors (of an \
+             activation: f(x) y)",
         )
         .only_for(["elementwise"])
         .listing(["1", "2"]),

@@ -13,6 +13,7 @@ use assay_kit::{Checkpoint, compare, floats};
 use assay_measure::{Context, Workload};
 use assay_operators::{Inputs, Operator, OperatorError, Operators, trace};
 use assay_schema::{Case, Precision};
+use assay_trace::{Elementwise, OperatorKind};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 fn golden() -> Checkpoint {
@@ -201,7 +202,7 @@ fn what_is_no_operator_is_refused_with_axis_found_and_expected() {
         (elementwise("kind=sub operands=1"), ["`sub`", "add, mul"]),
         (elementwise("operands=1"), ["axis `kind` is `nothing`", "one of"]),
         (elementwise("kind=add operands=3"), ["`operands` is `3`", "1, or 2"]),
-        (elementwise("kind=exp operands=2"), ["`operands` is `2`", "pow"]),
+        (elementwise("kind=copy operands=2"), ["`operands` is `2`", "copy"]),
         (conv2d("groups=2>groups=3"), ["`groups` is `3`", "divisor"]),
         (conv2d("kernel=3>kernel=6"), ["`kernel` is `6`", "padded picture"]),
         (conv2d("stride=1>stride=0"), ["`stride` is `0`", "1"]),
@@ -231,6 +232,7 @@ fn the_arithmetic_of_each_operator_is_its_closed_form() {
     let attention = "attention batch=2 heads=6 kv_heads=2 head_dim=10";
     for (case, flops) in [
         ("matmul batch=3 m=4 n=5 k=6".to_owned(), 2.0 * 3.0 * 4.0 * 5.0 * 6.0),
+        ("matmul batch=1 m=4 n=5 k=6".to_owned(), 2.0 * 4.0 * 5.0 * 6.0),
         ("softmax rows=7 cols=9".into(), 5.0 * 63.0),
         ("layernorm rows=7 cols=9".into(), 7.0 * 63.0),
         ("rmsnorm rows=7 cols=9".into(), 4.0 * 63.0),
@@ -264,30 +266,44 @@ fn the_arithmetic_of_each_operator_is_its_closed_form() {
         let graph = trace(&operator(&case).unwrap()).unwrap();
         assert_eq!(graph.flops().value(), flops, "{case}");
         assert_eq!(graph.operators.len(), 1, "{case}");
-        assert_eq!(graph.parameters(), 0, "{case}");
+        // The right operand of one product is its weights.
+        let parameters =
+            if case.starts_with("matmul batch=1 ") { 30 } else { 0 };
+        assert_eq!(graph.parameters(), parameters, "{case}");
     }
 }
 
 #[test]
 fn the_arithmetic_and_traffic_of_each_elementwise_kind_are_its_own() {
-    for (kind, each) in [
-        ("add", 1.0),
-        ("mul", 1.0),
-        ("div", 1.0),
-        ("pow", 1.0),
-        ("relu", 1.0),
-        ("gelu", 5.0),
-        ("tanh", 1.0),
-        ("silu", 4.0),
-        ("exp", 1.0),
-        ("copy", 0.0),
+    use Elementwise::{
+        Add, Copy, Div, Exp, Gated, Gelu, Mul, Pow, Relu, Silu, Tanh,
+    };
+    // Recorded as, and operations an element, with one operand and with two.
+    for (name, one, two) in [
+        ("add", (Add, 1.0), Some((Add, 1.0))),
+        ("mul", (Mul, 1.0), Some((Mul, 1.0))),
+        ("div", (Div, 1.0), Some((Div, 1.0))),
+        ("pow", (Pow, 1.0), Some((Pow, 1.0))),
+        ("relu", (Relu, 1.0), Some((Relu, 1.0))),
+        ("gelu", (Gelu, 5.0), Some((Gelu, 5.0))),
+        ("tanh", (Tanh, 1.0), Some((Tanh, 1.0))),
+        ("silu", (Silu, 4.0), Some((Gated, 5.0))),
+        ("exp", (Exp, 1.0), Some((Exp, 1.0))),
+        ("copy", (Copy, 0.0), None),
     ] {
-        let binary = ["add", "mul", "div", "pow"].contains(&kind);
-        for operands in 1..=1 + usize::from(binary) {
+        for (operands, (op, each)) in
+            (1..).zip([Some(one), two].into_iter().flatten())
+        {
             let case = format!(
-                "elementwise kind={kind} elements=100 operands={operands}"
+                "elementwise kind={name} elements=100 operands={operands}"
             );
             let graph = trace(&operator(&case).unwrap()).unwrap();
+            assert_eq!(graph.operators.len(), 1, "{case}");
+            if name != "copy" {
+                let elements = 100;
+                let kind = OperatorKind::Elementwise { op, elements, operands };
+                assert_eq!(graph.operators[0].kind, kind, "{case}");
+            }
             assert_eq!(graph.flops().value(), 100.0 * each, "{case}");
             let moved = graph.total_traffic(Precision::F32).value();
             assert_eq!(moved, 400.0 * (operands + 1) as f64, "{case}");

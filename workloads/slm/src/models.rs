@@ -2,7 +2,7 @@
 
 use crate::{Config, SlmError};
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 10] = [
     ("tiny", include_str!("../models/tiny.toml")),
     ("smollm-135m", include_str!("../models/smollm-135m.toml")),
     ("qwen2-0.5b", include_str!("../models/qwen2-0.5b.toml")),
@@ -11,6 +11,8 @@ const FILES: [(&str, &str); 8] = [
     ("pythia-160m", include_str!("../models/pythia-160m.toml")),
     ("phonelm-0.5b", include_str!("../models/phonelm-0.5b.toml")),
     ("phonelm-1.5b", include_str!("../models/phonelm-1.5b.toml")),
+    ("llama-2-7b", include_str!("../models/llama-2-7b.toml")),
+    ("llama-3-8b", include_str!("../models/llama-3-8b.toml")),
 ];
 
 /// Names, in the order in which they are listed.

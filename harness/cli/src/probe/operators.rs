@@ -10,7 +10,7 @@ use assay_measure::{
     run_case,
 };
 use assay_operators::Operator;
-use assay_schema::{Case, Event, Outcome, Precision, Seconds};
+use assay_schema::{Case, Estimate, Event, Outcome, Precision, Seconds};
 use assay_sweep::{expand, parse_plan_file};
 
 use super::{fact, typical};
@@ -19,9 +19,14 @@ use crate::registry;
 use crate::table::si;
 
 /// The cases of the probe.
-pub(crate) fn cases() -> Result<Vec<Case>> {
+pub(super) fn cases() -> Result<Vec<Case>> {
     let text = include_str!("../../plans/probe.toml");
-    let file = parse_plan_file(text, "plans/probe.toml")?;
+    cases_of(text, "plans/probe.toml")
+}
+
+/// The cases of a plan file, complete.
+pub(crate) fn cases_of(text: &str, name: &str) -> Result<Vec<Case>> {
+    let file = parse_plan_file(text, name)?;
     let catalogue = registry::catalogue();
     expand(&file, &catalogue)?
         .cases
@@ -31,18 +36,18 @@ pub(crate) fn cases() -> Result<Vec<Case>> {
 }
 
 /// Every case, and what it took so far.
-pub(super) struct Shapes {
+pub(crate) struct Shapes {
     cases: Vec<(Case, Vec<f64>)>,
 }
 
 impl Shapes {
-    pub(super) fn new(cases: &[Case]) -> Self {
+    pub(crate) fn new(cases: &[Case]) -> Self {
         let cases = cases.iter().map(|case| (case.clone(), Vec::new()));
         Self { cases: cases.collect() }
     }
 
     /// Times each for a while.
-    pub(super) fn round(
+    pub(crate) fn round(
         &mut self,
         budget: Seconds,
         interrupted: &AtomicBool,
@@ -55,7 +60,7 @@ impl Shapes {
         };
         for (case, seconds) in &mut self.cases {
             if interrupted.load(Ordering::Relaxed) {
-                bail!("interrupted: a half-probed machine is not written");
+                bail!("interrupted: half a measurement is not written");
             }
             progress.begin(&case.to_string());
             let new = sample(case, budget, &clock, &context, interrupted)?;
@@ -66,10 +71,17 @@ impl Shapes {
         Ok(())
     }
 
+    /// What each takes.
+    pub(crate) fn times(&self) -> Result<Vec<(&Case, Estimate)>> {
+        self.cases
+            .iter()
+            .map(|(case, seconds)| Ok((case, typical(seconds)?)))
+            .collect()
+    }
+
     /// The figures, into the unit's efficiency table.
     pub(super) fn fill(&self, unit: &mut Unit) -> Result<()> {
-        for (case, seconds) in &self.cases {
-            let time = typical(seconds)?;
+        for (case, time) in self.times()? {
             let operator = Operator::new(case)?;
             if let Operator::Elementwise { elements: 1, .. } = operator {
                 unit.launch_overhead = Some(fact(&time, Seconds));
@@ -114,7 +126,7 @@ fn sample(
 fn entry(
     case: &Case,
     operator: &Operator,
-    time: &assay_schema::Estimate,
+    time: &Estimate,
 ) -> Result<Efficiency> {
     let mut dims: BTreeMap<String, f64> = case
         .axes
@@ -160,19 +172,14 @@ fn entry(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::micro_kernels;
 
     /// The shapes that predictions are judged by.
     fn judged() -> Vec<Case> {
         let text = include_str!("../../plans/operators-default.toml");
-        let file = parse_plan_file(text, "operators-default.toml").unwrap();
-        expand(&file, &registry::catalogue())
+        cases_of(text, "operators-default.toml")
             .unwrap()
-            .cases
-            .iter()
-            .map(|planned| {
-                let case = &planned.case;
-                registry::complete(case, None, Precision::F32).unwrap()
-            })
+            .into_iter()
             .filter(|case| {
                 ["matmul", "layernorm", "softmax", "attention"]
                     .contains(&case.model.as_str())
@@ -181,8 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn every_probed_shape_is_a_factor_2_away_from_every_judged_one() {
-        for probed in cases().unwrap() {
+    fn every_measured_shape_is_a_factor_2_away_from_every_judged_one() {
+        let micro_kernels = micro_kernels::cases().unwrap();
+        for probed in cases().unwrap().into_iter().chain(micro_kernels) {
             for judged in judged() {
                 let alike = judged.model == probed.model
                     && judged.axis("phase") == probed.axis("phase");

@@ -1,44 +1,40 @@
 //! `assay predict`: latency, memory and energy on machines that are not here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_schema::{Case, Prediction, Runtime};
 
 use crate::arguments::{PredictArgs, PredictFormat};
 use crate::exit::{Ending, Verdict, print};
-use crate::predictions::{On, Predictor};
+use crate::predictions::{Calibration, On, Predictor};
 use crate::registry;
 use crate::table::{aligned, si};
 
 pub(crate) fn run(args: &PredictArgs) -> Verdict {
-    if let Some(file) = args.calibration.as_deref()
-        && file != "none"
-    {
-        return Err(anyhow!(
-            "--calibration {file}: this version has no overlays; `none` is \
-             the only value"
-        )
-        .into());
-    }
+    let calibration = Calibration::read(args.calibration.as_deref())?;
     let runtime: Option<Runtime> =
         args.runtime.as_deref().map(str::parse).transpose()?;
-    let mut predictor = Predictor::with_model(args.model.clone());
     registry::check_model(args.model.as_deref())?;
+    let model = args.model.as_ref();
     if let Some(table) = &args.from {
         if !matches!(args.format, None | Some(PredictFormat::Csv)) {
             return Err(
                 anyhow!("--from writes csv only: give --format csv").into()
             );
         }
-        print(&from_table(table, runtime, &mut predictor)?);
+        let mut predictor = Predictor::with(calibration);
+        print(&from_table(table, runtime, model, &mut predictor)?);
         return Ok(Ending::Done);
     }
     let path = args.case.as_deref().unwrap_or_default();
     let case = registry::read_case(path, &args.axes)?;
-    let predictions = On::read_all(&args.on)?
+    let on = On::read_all(&args.on)?;
+    calibration.check(&on)?;
+    let mut predictor = Predictor::with(calibration);
+    let predictions = on
         .iter()
-        .map(|on| predictor.predict(&case, on, runtime))
+        .map(|on| predictor.predict(&case, on, runtime, model))
         .collect::<Result<Vec<_>>>()?;
     print(&match args.format.unwrap_or(PredictFormat::Text) {
         PredictFormat::Text => text(&predictions),
@@ -167,6 +163,7 @@ fn csv_of(predictions: &[Prediction]) -> Result<String> {
 fn from_table(
     path: &Path,
     runtime: Option<Runtime>,
+    model: Option<&PathBuf>,
     predictor: &mut Predictor,
 ) -> Result<String> {
     let name = path.display();
@@ -192,7 +189,7 @@ fn from_table(
         let row =
             row.with_context(|| format!("{name}:{}: bad CSV", index + 2))?;
         let prediction = if row.len() == heading.len() {
-            predict_row(&heading, &row, runtime, predictor)
+            predict_row(&heading, &row, runtime, model, predictor)
         } else {
             Err(anyhow!("{} cells, expected {}", row.len(), heading.len()))
         };
@@ -205,14 +202,32 @@ fn from_table(
 }
 
 /// Columns that describe a row and are no axes.
-const NO_AXES: [&str; 5] =
-    ["case", "profile", "runtime", "latency_s", "source"];
+const NO_AXES: [&str; 8] = [
+    "case",
+    "profile",
+    "runtime",
+    "model",
+    "latency_s",
+    "source",
+    "weight",
+    "note",
+];
 
-/// The case, unit and runtime that a row asks for.
+/// What a row asks for.
+pub(crate) struct Asked {
+    pub(crate) case: Case,
+    pub(crate) on: On,
+    pub(crate) runtime: Option<Runtime>,
+    /// A model file of the row's own.
+    pub(crate) model: Option<PathBuf>,
+}
+
+/// Reads a row. A model file stands in the column `model`, or in the case in
+/// place of the model's name: `slm/my/shape.toml/decode`.
 pub(crate) fn read_row(
     heading: &csv::StringRecord,
     row: &csv::StringRecord,
-) -> Result<(Case, On, Option<Runtime>)> {
+) -> Result<Asked> {
     let cell = |name: &str| {
         heading
             .iter()
@@ -223,6 +238,7 @@ pub(crate) fn read_row(
     };
     let path = cell("case").ok_or_else(|| anyhow!("no case"))?;
     let profile = cell("profile").ok_or_else(|| anyhow!("no profile"))?;
+    let (path, own) = registry::split_model_file(path);
     let axes: Vec<String> = heading
         .iter()
         .zip(row)
@@ -231,16 +247,25 @@ pub(crate) fn read_row(
         })
         .map(|(column, value)| format!("{column}={}", value.trim()))
         .collect();
-    let runtime = cell("runtime").map(str::parse).transpose()?;
-    Ok((registry::read_case(path, &axes)?, On::read(profile)?, runtime))
+    Ok(Asked {
+        case: registry::read_case(&path, &axes)?,
+        on: On::read(profile)?,
+        runtime: cell("runtime").map(str::parse).transpose()?,
+        model: own.or_else(|| cell("model").map(PathBuf::from)),
+    })
 }
 
 fn predict_row(
     heading: &csv::StringRecord,
     row: &csv::StringRecord,
     runtime: Option<Runtime>,
+    model: Option<&PathBuf>,
     predictor: &mut Predictor,
 ) -> Result<Prediction> {
-    let (case, on, own) = read_row(heading, row)?;
-    predictor.predict(&case, &on, own.or(runtime))
+    let asked = read_row(heading, row)?;
+    // A file for all rows is for those that can have one.
+    let shared = model.filter(|_| asked.case.workload == "slm");
+    let model = asked.model.as_ref().or(shared);
+    registry::check_model(model.map(PathBuf::as_path))?;
+    predictor.predict(&asked.case, &asked.on, asked.runtime.or(runtime), model)
 }

@@ -329,7 +329,8 @@ fn analyse(
     directory: &RunDirectory,
     on: &[On],
 ) -> Result<()> {
-    let mut predictor = Predictor::with_model(args.model.clone());
+    let mut predictor = Predictor::default();
+    let model = args.model.as_ref();
     let mut predictions = Vec::new();
     let mut unpredicted = std::collections::BTreeMap::new();
     for planned in &plan.cases {
@@ -341,7 +342,7 @@ fn analyse(
                 // Filled in with the profile's own default.
                 case.axes.remove("precision");
             }
-            match predictor.predict(&case, unit, None) {
+            match predictor.predict(&case, unit, None, model) {
                 Ok(prediction) => predictions.push(prediction),
                 Err(error) => {
                     let key = format!("{error:#}");

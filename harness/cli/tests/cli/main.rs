@@ -17,6 +17,7 @@
 
 mod bad_input;
 mod bench_list;
+mod calibrate;
 mod compare;
 mod disk_full;
 mod doctor;

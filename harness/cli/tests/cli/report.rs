@@ -54,24 +54,119 @@ fn a_validation_report_takes_a_table_and_escapes_what_it_says() {
 }
 
 #[test]
-fn a_bad_row_of_a_validation_table_is_named_by_its_line() {
+fn a_bad_row_of_a_validation_table_is_listed_with_its_line() {
     let place = Place::new();
-    let heading = "case,profile,latency_s,source\n";
-    for (row, parts) in [
-        ("slm/tiny/prefil,nvidia-l4,1,x", ["v.csv:2", "`prefill`"]),
-        ("slm/tiny/prefill,nvidia-l44,1,x", ["v.csv:2", "`nvidia-l4`"]),
-        ("slm/tiny/prefill,nvidia-l4,fast,x", ["v.csv:2", "`fast`"]),
-    ] {
-        place.write("v.csv", &format!("{heading}{row}\n"));
-        place.refused(2, "report --kind validation v.csv --out v", &parts);
+    place.write(
+        "v.csv",
+        "case,profile,runtime,prompt,latency_s,source,note\n\
+         slm/tiny/prefill,nvidia-l4,graph,32,0.001,x,\n\
+         slm/tiny/prefil,nvidia-l4,graph,32,1,x,\n\
+         slm/tiny/prefill,nvidia-l44,graph,32,1,x,\n\
+         slm/tiny/prefill,nvidia-l4,graph,32,fast,x,\n\
+         slm/tiny/prefill,nvidia-l4,graph,32,9,x,outlier: a typo\n",
+    );
+    let said = place.assay("report --kind validation v.csv --out v");
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.out.contains(
+            "rows: 1 scored, 1 set aside by a note, 3 without a prediction"
+        ),
+        "{}",
+        said.out
+    );
+    for part in ["v.csv:3", "`prefill`", "v.csv:4", "`nvidia-l4`", "`fast`"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
     }
+    let left = place.read("v/data/left-out.csv");
+    assert!(left.contains("6,set aside,outlier: a typo"), "{left}");
+    assert!(left.contains("5,no prediction,"), "{left}");
+}
+
+#[test]
+fn a_validation_table_without_a_column_is_refused() {
+    let place = Place::new();
     place.write("v.csv", "case,profile,source\n");
     place.refused(
         2,
         "report --kind validation v.csv --out v",
         &["v.csv:1: no column `latency_s`"],
     );
+    place.refused(
+        2,
+        "report --kind validation none.csv --out v",
+        &["none.csv: cannot be read"],
+    );
     assert!(!place.path("v").exists(), "nothing half written");
+}
+
+const TABLE: &str = "case,profile,runtime,precision,m,n,k,context,latency_s,source\n\
+     operators/matmul,nvidia-l4,kernel,f16,1024,1024,1024,,4e-5,x\n\
+     operators/matmul,nvidia-l4,kernel,f32,1024,1024,1024,,2e-4,x\n\
+     slm/llama-3-8b/decode,nvidia-a40,llama-cpp,f16,,,,512,3e-2,x\n";
+
+#[test]
+fn held_out_predictions_and_a_peer_stand_beside_the_rooflines() {
+    let place = Place::new();
+    place.write("v.csv", TABLE);
+    place.write(
+        "held.csv",
+        "line,class,new,family,calibrated,overlay\n\
+         2,matmul,5e-5,4.1e-5,,\n\
+         3,matmul-vector,3e-4,2.1e-4,,\n\
+         4,llama-cpp,3.3e-2,,,\n",
+    );
+    place.write(
+        "genz.csv",
+        "case,profile,runtime,precision,context,genz_latency_s,genz_note\n\
+         slm/llama-3-8b/decode,nvidia-a40,llama-cpp,f16,512,2e-2,a remark\n",
+    );
+    place.ok("report --kind validation v.csv --held-out held.csv \
+              --peer GenZ=genz.csv --out v");
+    let classes = place.read("v/data/error-by-class.csv");
+    assert!(classes.contains("known family,1,5.0000"), "{classes}");
+    let rows = place.read("v/data/validation.csv");
+    for class in ["matmul,", "matmul-vector,", "llama-cpp-decode,"] {
+        assert!(rows.contains(&format!(",{class}")), "{class}: {rows}");
+    }
+    let header: Vec<&str> = rows.lines().next().unwrap().split(',').collect();
+    let cell = |class: &str, column: &str| -> f64 {
+        let line = rows.lines().find(|l| l.contains(class)).unwrap();
+        let at = header.iter().position(|name| *name == column).unwrap();
+        line.split(',').nth(at).unwrap().parse().unwrap()
+    };
+    // L4: 30.3 TFLOP/s of f32 on vector lanes.
+    let plain = cell(",matmul-vector,", "roofline_s");
+    assert!((plain - 2.0_f64.powi(31) / 30.3e12).abs() < 0.02 * plain);
+    let three = cell(",matmul-vector,", "three_constants_s");
+    assert!((three - (plain / 0.8 + 3e-6)).abs() < 1e-9);
+    assert_eq!(cell(",llama-cpp-decode,", "genz_s"), 2e-2);
+}
+
+#[test]
+fn held_out_predictions_of_another_table_are_refused() {
+    let place = Place::new();
+    place.write("v.csv", TABLE);
+    let command = "report --kind validation v.csv --held-out h.csv --out v";
+    for (text, part) in [
+        ("line,class\n2,matmul\n", "h.csv:1: no fold"),
+        ("class,new\nmatmul,1\n", "h.csv:1: no column `line`"),
+        ("line,class,new\n9,matmul,1\n", "line 9 is not in v.csv"),
+        ("line,class,new\n2,softmax,1\n", "another version of the table"),
+        ("line,class,new\n2,matmul,soon\n", "h.csv:2"),
+    ] {
+        place.write("h.csv", text);
+        place.refused(2, command, &[part]);
+    }
+    place.refused(
+        2,
+        "report --kind validation v.csv --peer v.csv --out v",
+        &["expected NAME=CSV"],
+    );
+    place.refused(
+        2,
+        "report a --held-out h.csv --out v",
+        &["one CSV of measurements"],
+    );
 }
 
 #[test]

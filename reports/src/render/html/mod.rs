@@ -16,6 +16,9 @@ const STYLE: &str = include_str!("page.css");
 /// Rows of a table on the page; a browser is slow with more.
 const MOST_ROWS: usize = 3000;
 
+/// Letters of a text that stays on its line.
+const UNBROKEN: usize = 24;
+
 const SCRIPT: &str = include_str!("tables.js");
 
 /// The page as text.
@@ -127,6 +130,12 @@ fn plain_block(block: &Block) -> Markup {
                 }
             }
         },
+        Block::Table(table) if table.aside => html! {
+            p {
+                (table.caption) ": " (table.rows.len()) " rows in the CSV file "
+                code { "data/" (table.id) ".csv" } "."
+            }
+        },
         Block::Table(table) => self::table(table),
         // Drawn by `figure`, which can fail.
         Block::Figure(_) => html! {},
@@ -175,8 +184,11 @@ fn table(table: &Table) -> Markup {
                             {
                                 th.number[column.is_numeric()] scope="col" {
                                     (column.title)
-                                    @for kind in kinds {
-                                        " " (glyph(*kind))
+                                    // One for all is said above.
+                                    @if all.len() > 1 {
+                                        @for kind in kinds {
+                                            " " (glyph(*kind))
+                                        }
                                     }
                                 }
                             }
@@ -216,7 +228,10 @@ fn cell(
     said_unit: Option<&str>,
 ) -> Markup {
     match cell {
-        Cell::Text(text) => html! { td.text { (text) } },
+        Cell::Text(text) => {
+            let short = text.chars().count() <= UNBROKEN;
+            html! { td.text.short[short] { (text) } }
+        }
         Cell::Name(text) => html! { td.name { code { (text) } } },
         Cell::Quantity(quantity) => {
             let title = match (quantity.interval, quantity.n) {
@@ -238,6 +253,9 @@ fn cell(
                 }
             }
         }
+        Cell::Count(count) => html! {
+            td.number data-sort=(count) { (count) }
+        },
         Cell::Change(fraction) => {
             let far = fraction.abs() > 0.2;
             html! {

@@ -5,12 +5,12 @@ use assay_schema::Provenance;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::marks::{LABEL, SMALL, mark, provenance_legend, quiet, words};
+use super::marks::{LABEL, SMALL, mark, provenance_legend, quiet};
+use super::square::Square;
 use super::{Area, Drawn, Width, axes, palette};
 use crate::document::Agreement;
 
 const TOP: i32 = 34;
-const STRIP: f64 = 1.2;
 
 /// Pixels.
 pub(super) fn height(width: Width) -> u32 {
@@ -34,14 +34,15 @@ pub(super) fn draw(
     let bottom = height(width) as i32 - 46;
     let left = 64;
     let right = (left + bottom - TOP).min(width.pixels() as i32 - 14);
-    let share =
-        |value: f64| ((value / low).ln() / (high / low).ln()).clamp(0.0, 1.0);
-    let place = |x: f64, y: f64| {
-        (
-            left + (share(x) * f64::from(right - left)).round() as i32,
-            bottom - (share(y) * f64::from(bottom - TOP)).round() as i32,
-        )
+    let square = Square {
+        times: (low, high),
+        left,
+        right,
+        top: TOP,
+        bottom,
+        names_rows: true,
     };
+    let place = |x: f64, y: f64| square.place(x, y);
     let mut provenances: Vec<Provenance> =
         picture.points.iter().map(|point| point.provenance).collect();
     provenances.sort();
@@ -52,39 +53,8 @@ pub(super) fn draw(
         (x - 6, 14),
         quiet(LABEL, HPos::Left, VPos::Center),
     ))?;
-    area.draw(&Polygon::new(
-        vec![
-            place(low, low * STRIP),
-            place(high / STRIP, high),
-            place(high, high),
-            place(high, high / STRIP),
-            place(low * STRIP, low),
-            place(low, low),
-        ],
-        palette::INK.mix(0.07).filled(),
-    ))?;
-    let most = if width == Width::Wide { 8 } else { 4 };
-    for tick in axes::log_ticks(low, high, most) {
-        let ((x, _), (_, y)) = (place(tick, low), place(low, tick));
-        let faint = palette::INK.mix(0.14);
-        area.draw(&PathElement::new(vec![(x, TOP), (x, bottom + 4)], faint))?;
-        area.draw(&PathElement::new(vec![(left - 4, y), (right, y)], faint))?;
-        let text = axes::tick(tick, "s");
-        area.draw(&Text::new(
-            text.clone(),
-            (x, bottom + 7),
-            words(SMALL, HPos::Center, VPos::Top),
-        ))?;
-        area.draw(&Text::new(
-            text,
-            (left - 8, y),
-            words(SMALL, HPos::Right, VPos::Center),
-        ))?;
-    }
-    area.draw(&PathElement::new(
-        vec![place(low, low), place(high, high)],
-        palette::INK.mix(0.6),
-    ))?;
+    square.draw(area, if width == Width::Wide { 8 } else { 4 })?;
+    square.diagonal(area)?;
     area.draw(&Text::new(
         "observed time",
         (right, bottom + 25),

@@ -7,11 +7,13 @@
 
 mod agreement;
 mod axes;
+mod clouds;
 mod facets;
 mod intervals;
 mod marks;
 mod palette;
 mod roofline;
+mod square;
 mod stacked;
 
 use plotters::coord::Shift;
@@ -60,6 +62,7 @@ pub(super) fn draw(
         Picture::Facets { facets, .. } => facets::height(facets, width),
         Picture::Stacked(picture) => stacked::height(picture, width),
         Picture::Agreement(_) => agreement::height(width),
+        Picture::Clouds(picture) => clouds::height(picture, width),
     };
     let mut text = String::new();
     let drawn = {
@@ -82,11 +85,12 @@ pub(super) fn draw(
                 Picture::Agreement(picture) => {
                     agreement::draw(&root, picture, width)
                 }
+                Picture::Clouds(picture) => clouds::draw(&root, picture, width),
             })
             .and_then(|()| root.present())
     };
     drawn.map_err(|error| ReportError::Figure {
-        figure: figure.id.to_owned(),
+        figure: figure.id.clone(),
         reason: error.to_string(),
     })?;
     Ok(text)

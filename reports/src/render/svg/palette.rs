@@ -47,6 +47,16 @@ pub(super) fn series(index: usize) -> RGBColor {
     SERIES[index % SERIES.len()]
 }
 
+/// The colour of the n-th cloud of a panel: predictors and baselines apart.
+pub(super) fn cloud(baseline: bool, index: usize) -> RGBColor {
+    match (baseline, index % 2) {
+        (false, 0) => VERMILION,
+        (false, _) => BLUE,
+        (true, 0) => PURPLE,
+        (true, _) => ORANGE,
+    }
+}
+
 /// The colour of the n-th part of a stack: neighbours differ in lightness.
 pub(super) fn part(index: usize) -> RGBColor {
     const PARTS: [RGBColor; 5] = [BLUE, SKY, GREEN, YELLOW, ORANGE];
@@ -58,6 +68,9 @@ pub(super) fn part(index: usize) -> RGBColor {
 pub(crate) fn themed(svg: &str, label: &str) -> String {
     let mut text = svg
         .replace(" xmlns=\"http://www.w3.org/2000/svg\"", "")
+        // What is so anyway; of a thousand marks it is a third.
+        .replace(" opacity=\"1\"", "")
+        .replace(" stroke=\"none\"", "")
         .replace("\"#000000\"", "\"currentColor\"");
     for (RGBColor(r, g, b), variable) in VARIABLES {
         let fixed = format!("\"#{r:02X}{g:02X}{b:02X}\"");

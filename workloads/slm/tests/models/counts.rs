@@ -29,7 +29,7 @@ fn parameter_counts_equal_the_published_ones_to_their_printed_digit() {
         );
         published += 1;
     }
-    assert_eq!(published, 7);
+    assert_eq!(published, 9);
 }
 
 /// FLOPs of a forward of `b` rows of `t` new tokens after `past` others, the

@@ -1,28 +1,21 @@
-//! The validation report: predicted against observed, row by row.
+//! The validation of runs: predicted against observed, row by row.
 
 use std::collections::BTreeMap;
 
 use assay_schema::Provenance;
 
-use super::counted;
+use super::usable;
 use crate::document::{
     Agreement, AgreementPoint, Block, Cell, Column, Document, Figure, Picture,
     Section, Spread, Table, percent,
 };
 use crate::findings::{ErrorSummary, error_summary};
+use crate::sections::counted;
 use crate::{Observed, ValidationRow};
 
 /// The whole document.
-pub(super) fn document(rows: &[ValidationRow]) -> Document {
-    let mut usable: Vec<ValidationRow> =
-        rows.iter().filter(|row| is_usable(row)).cloned().collect();
-    usable.sort_by(|a, b| {
-        (&a.profile, &a.case, &a.source)
-            .cmp(&(&b.profile, &b.case, &b.source))
-            .then_with(|| a.predicted.point.total_cmp(&b.predicted.point))
-            .then_with(|| a.observed.point().total_cmp(&b.observed.point()))
-    });
-    let dropped = rows.len() - usable.len();
+pub(in crate::sections) fn document(rows: &[ValidationRow]) -> Document {
+    let (usable, dropped) = usable(rows);
     let mut sections = vec![summary(&usable, dropped)];
     if !usable.is_empty() {
         sections.push(detail(&usable));
@@ -36,22 +29,6 @@ pub(super) fn document(rows: &[ValidationRow]) -> Document {
         ),
         sections,
     }
-}
-
-fn is_usable(row: &ValidationRow) -> bool {
-    let measured = match &row.observed {
-        Observed::Measured(estimate) => vec![estimate.low, estimate.high],
-        Observed::Published(_) => Vec::new(),
-    };
-    [
-        row.predicted.point,
-        row.predicted.low,
-        row.predicted.high,
-        row.observed.point(),
-    ]
-    .into_iter()
-    .chain(measured)
-    .all(|value| value.is_finite() && value > 0.0)
 }
 
 fn by_profile(rows: &[ValidationRow]) -> BTreeMap<&str, Vec<ValidationRow>> {
@@ -105,24 +82,23 @@ fn profiles_table(rows: &[ValidationRow]) -> Table {
         "Absolute error by machine",
         vec![
             Column::words("Machine", "machine"),
-            Column::words("Cases", "cases"),
+            Column::counts("Cases", "cases"),
             Column::exact("Median error", "median_error"),
             Column::exact("Worst error", "worst_error"),
-            Column::words("Inside the band", "inside_band"),
+            Column::counts("Inside the band", "inside_band"),
         ],
     );
     for (profile, rows) in by_profile(rows) {
         if let Some(summary) = error_summary(&rows) {
-            let count = |n: usize| Cell::text(&n.to_string());
             let error = |fraction: f64| {
                 Cell::value(fraction * 100.0, "%", Provenance::Predicted)
             };
             table.rows.push(vec![
                 Cell::name(profile),
-                count(summary.n),
+                Cell::Count(summary.n),
                 error(summary.median),
                 error(summary.worst),
-                count(summary.inside),
+                Cell::Count(summary.inside),
             ]);
         }
     }
@@ -177,7 +153,7 @@ fn detail(rows: &[ValidationRow]) -> Section {
         title: "Case by case",
         blocks: vec![
             Block::Figure(Figure {
-                id: "validation",
+                id: "validation".into(),
                 title: "Predicted over observed time".into(),
                 caption: "Each mark is one case; on the diagonal the \
                     prediction is right. The strip is within 20 %. Lines are \

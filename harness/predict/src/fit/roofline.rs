@@ -1,0 +1,126 @@
+//! The overlay of a unit that a roofline prices (a CPU, an NPU, a machine that
+//! was probed): no constants to move, only residuals to keep.
+
+use std::collections::BTreeMap;
+
+use assay_hardware_profiles::{OverlayClass, OverlayError, OverlayPoint};
+
+use super::overlay::{LEAST_ROWS, PARTS, is_outlier, mean_error, robust};
+use super::rows::{Observation, Unfit, drawn};
+use crate::constants::Constants;
+use crate::library::Library;
+use crate::models::Class;
+use crate::place::place;
+use crate::residuals::{Interpolated, Point};
+use crate::{PredictError, Target};
+
+/// A row with its residual.
+struct Row {
+    index: usize,
+    class: Class,
+    point: Point,
+    drawn: u32,
+}
+
+/// Classes of an overlay, the observations that took no part, and how many
+/// did.
+pub(super) type Found = (BTreeMap<String, OverlayClass>, Vec<Unfit>, usize);
+
+/// Residuals of measured cases beside the roofline's predictions.
+pub(super) fn overlay_classes(
+    observations: &[Observation],
+) -> Result<Found, PredictError> {
+    let mut rows = Vec::new();
+    let mut unfit = Vec::new();
+    for (index, seen) in observations.iter().enumerate() {
+        match row(index, seen)? {
+            Ok(row) => rows.push(row),
+            Err(why) => unfit.push(Unfit { index, why: why.to_owned() }),
+        }
+    }
+    let mut classes = BTreeMap::new();
+    for class in Class::ALL {
+        let own: Vec<&Row> = rows.iter().filter(|r| r.class == class).collect();
+        if own.len() >= LEAST_ROWS {
+            let found = overlay_class(&own, observations)?;
+            classes.insert(class.name().to_owned(), found);
+        }
+    }
+    Ok((classes, unfit, rows.len()))
+}
+
+fn row(
+    index: usize,
+    seen: &Observation,
+) -> Result<Result<Row, &'static str>, PredictError> {
+    let how = Constants::get()?.runtime(seen.runtime)?;
+    let launches = seen.traced.launches(how.fuse);
+    let [kernel] = &launches.kernels[..] else {
+        return Ok(Err("several operators"));
+    };
+    let precision = seen.traced.precision();
+    let unit = Some(seen.unit.name());
+    let target = Target::new(&seen.profile, unit, precision, None)?;
+    let predicted = target.times(launches, seen.runtime)?.times.total();
+    let class = target.class(&kernel.kind, seen.runtime, launches.is_thin());
+    let Some((group, at)) = place(&kernel.kind, precision) else {
+        return Ok(Err("no calibration measures this kind"));
+    };
+    let residual = (seen.seconds / predicted).ln();
+    if !residual.is_finite() {
+        return Ok(Err("a time that is no time"));
+    }
+    let point = Point { group, at, residual, weight: seen.weight };
+    Ok(Ok(Row { index, class, point, drawn: drawn(&seen.case) }))
+}
+
+fn overlay_class(
+    rows: &[&Row],
+    observations: &[Observation],
+) -> Result<OverlayClass, PredictError> {
+    let covariance = Library::get()?.covariance;
+    let residuals: Vec<f64> = rows.iter().map(|r| r.point.residual).collect();
+    let middle = robust(&residuals);
+    let (out, kept): (Vec<&Row>, Vec<&Row>) =
+        rows.iter().partition(|r| is_outlier(r.point.residual, middle));
+    let points = |rows: &[&Row]| rows.iter().map(|row| row.point).collect();
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for part in 0..PARTS {
+        let (held, rest): (Vec<&Row>, Vec<&Row>) =
+            kept.iter().partition(|row| row.drawn % PARTS == part);
+        if rest.is_empty() {
+            continue;
+        }
+        let near = Interpolated::new(covariance, points(&rest));
+        for row in held {
+            let Point { group, at, residual, .. } = row.point;
+            before.push(-residual);
+            after.push(near.at(group, &at) - residual);
+        }
+    }
+    Ok(OverlayClass {
+        times: BTreeMap::new(),
+        rows: rows.len(),
+        error: OverlayError {
+            method: "each fifth of the shapes from the other four".to_owned(),
+            before: mean_error(&before),
+            after: mean_error(&after),
+            n: after.len(),
+        },
+        points: kept.iter().map(|row| written(&row.point)).collect(),
+        outliers: out
+            .iter()
+            .map(|row| observations[row.index].named())
+            .collect(),
+    })
+}
+
+/// A point as an overlay's file holds it.
+pub(super) fn written(point: &Point) -> OverlayPoint {
+    OverlayPoint {
+        at: point.at.to_vec(),
+        group: point.group.to_string(),
+        residual: point.residual,
+        weight: point.weight,
+    }
+}

@@ -1,0 +1,406 @@
+//! The classes' constants: what they mean (`constants/classes.toml`), what a
+//! fit found (`constants/fitted.toml`), and how they resolve for a unit:
+//! joint values, times the family's, times the overlay's.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use assay_hardware_profiles::{Architecture, Overlay};
+use serde::{Deserialize, Serialize};
+
+use crate::PredictError;
+use crate::models::Class;
+use crate::residuals::Covariance;
+
+/// `constants/classes.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    #[serde(rename = "format_version")]
+    _format_version: u32,
+    residuals: Covariance,
+    class: BTreeMap<String, DeclaredClass>,
+}
+
+/// A class as declared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredClass {
+    /// Name in tables.
+    #[serde(rename = "title")]
+    _title: String,
+    /// The class whose constants it takes, at `times`.
+    like: Option<String>,
+    #[serde(default)]
+    times: BTreeMap<String, f64>,
+    /// Weight of the priors against the rows.
+    prior: f64,
+    /// Constants that an overlay may move, and the deviation of the logarithm
+    /// that is expected of a device.
+    device: BTreeMap<String, f64>,
+    /// Constants that a family may move.
+    family: Vec<String>,
+    #[serde(default)]
+    constants: BTreeMap<String, Declaration>,
+}
+
+/// A constant as declared.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Declaration {
+    prior: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+/// `constants/fitted.toml`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fitted {
+    pub(crate) format_version: u32,
+    pub(crate) fit: Provenance,
+    /// By how much the bands' logarithms were widened, by distance, so that
+    /// they hold on devices that gave none of their rows.
+    #[serde(default)]
+    pub(crate) widen: BTreeMap<Distance, f64>,
+    #[serde(default)]
+    pub(crate) class: BTreeMap<String, FittedClass>,
+}
+
+/// What a fit was made from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Provenance {
+    /// Name that the classes refer to.
+    pub(crate) id: String,
+    /// The command.
+    pub(crate) command: String,
+    /// The rows: file and digest.
+    pub(crate) data: String,
+}
+
+/// A class as fitted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FittedClass {
+    /// [`Provenance::id`] of the fit.
+    pub(crate) fit: String,
+    pub(crate) rows: usize,
+    pub(crate) devices: usize,
+    /// Joint values by name.
+    pub(crate) values: BTreeMap<String, f64>,
+    /// Multipliers of families with at least two devices in the class.
+    #[serde(default)]
+    pub(crate) family: BTreeMap<Architecture, FittedFamily>,
+    /// Measured over predicted on rows that the fit had not seen, by distance.
+    #[serde(default)]
+    pub(crate) band: BTreeMap<Distance, Band>,
+}
+
+/// A family's multipliers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FittedFamily {
+    /// Devices that they were fitted on; at least two.
+    pub(crate) devices: usize,
+    pub(crate) times: BTreeMap<String, f64>,
+}
+
+/// How far a unit is from what was fitted.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// The device has an overlay of the class.
+    Overlay,
+    /// Its family has constants of its own, or devices of it were fitted.
+    Family,
+    /// Nothing of its family was fitted.
+    New,
+}
+
+impl Distance {
+    /// All of them, nearest first.
+    pub const ALL: [Self; 3] = [Self::Overlay, Self::Family, Self::New];
+
+    /// The name that files and tables use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlay => "overlay",
+            Self::Family => "family",
+            Self::New => "new",
+        }
+    }
+}
+
+/// The quantiles 10 % and 90 % of measured over predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Band {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Rows that they come from.
+    pub(crate) n: usize,
+    /// Mean absolute relative error on those rows.
+    pub(crate) error: f64,
+}
+
+/// Logarithm of the band's half width in a class without rows.
+const UNKNOWN_BAND: f64 = 0.47;
+
+/// Constants of every class.
+#[derive(Clone, Debug)]
+pub(crate) struct Library {
+    pub(crate) covariance: Covariance,
+    classes: Vec<Entry>,
+}
+
+/// A class's constants, in the order of [`Class::constants`].
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) prior: Vec<f64>,
+    /// Bounds of the search; `None` for what is not fitted.
+    pub(crate) bounds: Vec<Option<(f64, f64)>>,
+    /// Weight of the priors.
+    pub(crate) prior_weight: f64,
+    /// Indices that an overlay may move, with the expected deviation of the
+    /// logarithm.
+    pub(crate) device: Vec<(usize, f64)>,
+    /// Indices that a family may move.
+    pub(crate) family: Vec<usize>,
+    /// Joint values.
+    pub(crate) joint: Vec<f64>,
+    /// Multipliers of families.
+    pub(crate) families: BTreeMap<Architecture, Vec<f64>>,
+    pub(crate) band: BTreeMap<Distance, Band>,
+}
+
+/// The constants of one class for one unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) values: Vec<f64>,
+    pub(crate) distance: Distance,
+}
+
+impl Library {
+    /// The library that this build carries.
+    pub(crate) fn get() -> Result<&'static Self, PredictError> {
+        static READ: OnceLock<Result<Library, String>> = OnceLock::new();
+        READ.get_or_init(|| {
+            Self::read(
+                include_str!("../constants/classes.toml"),
+                include_str!("../constants/fitted.toml"),
+            )
+        })
+        .as_ref()
+        .map_err(|error| PredictError::Constants(error.clone()))
+    }
+
+    /// The declared constants with values of another fit.
+    pub(crate) fn with(fitted: &str) -> Result<Self, PredictError> {
+        Self::read(include_str!("../constants/classes.toml"), fitted)
+            .map_err(PredictError::Constants)
+    }
+
+    fn read(declared: &str, fitted: &str) -> Result<Self, String> {
+        let declared: Declared = toml::from_str(declared)
+            .map_err(|error| format!("classes.toml: {error}"))?;
+        let fitted: Fitted = toml::from_str(fitted)
+            .map_err(|error| format!("fitted.toml: {error}"))?;
+        let classes = Class::ALL
+            .into_iter()
+            .map(|class| {
+                let name = class.name();
+                let is = declared.class.get(name).ok_or_else(|| {
+                    format!("classes.toml: no [class.{name}]")
+                })?;
+                let from = is.like.as_deref().unwrap_or(name);
+                let constants = &declared
+                    .class
+                    .get(from)
+                    .ok_or_else(|| format!("classes.toml: no [class.{from}]"))?
+                    .constants;
+                Entry::new(class, is, constants, fitted.class.get(from))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self { covariance: declared.residuals, classes })
+    }
+
+    /// A class's constants.
+    pub(crate) fn entry(&self, class: Class) -> &Entry {
+        &self.classes[class.index()]
+    }
+}
+
+impl Entry {
+    fn new(
+        class: Class,
+        declared: &DeclaredClass,
+        constants: &BTreeMap<String, Declaration>,
+        fitted: Option<&FittedClass>,
+    ) -> Result<Self, String> {
+        let names = class.constants();
+        let at = |name: &String| {
+            names.iter().position(|known| known == name).ok_or_else(|| {
+                format!("{}: no constant `{name}`", class.name())
+            })
+        };
+        for name in constants.keys() {
+            at(name)?;
+        }
+        let mut entry = Self {
+            prior: Vec::new(),
+            bounds: Vec::new(),
+            prior_weight: declared.prior,
+            device: declared
+                .device
+                .iter()
+                .map(|(name, deviation)| Ok((at(name)?, *deviation)))
+                .collect::<Result<_, String>>()?,
+            family: declared.family.iter().map(at).collect::<Result<_, _>>()?,
+            joint: Vec::new(),
+            families: BTreeMap::new(),
+            band: fitted.map_or_else(Default::default, |f| f.band.clone()),
+        };
+        for &name in names {
+            let is = constants.get(name).ok_or_else(|| {
+                format!("classes.toml: {}: no `{name}`", class.name())
+            })?;
+            let times = declared.times.get(name).copied().unwrap_or(1.0);
+            let value = fitted
+                .and_then(|fitted| fitted.values.get(name))
+                .copied()
+                .unwrap_or(is.prior);
+            entry.prior.push(is.prior * times);
+            entry.bounds.push(is.low.zip(is.high));
+            entry.joint.push(value * times);
+        }
+        for (&family, is) in fitted.iter().flat_map(|f| &f.family) {
+            if is.devices < 2 {
+                return Err(format!(
+                    "fitted.toml: {}: family {family} has {} device; a family \
+                     needs two to have constants of its own",
+                    class.name(),
+                    is.devices
+                ));
+            }
+            let mut times = vec![1.0; names.len()];
+            for (name, value) in &is.times {
+                times[at(name)?] = *value;
+            }
+            entry.families.insert(family, times);
+        }
+        Ok(entry)
+    }
+
+    /// The constants for a unit of a family, with an overlay on it.
+    pub(crate) fn resolve(
+        &self,
+        class: Class,
+        family: Architecture,
+        overlay: Option<&Overlay>,
+    ) -> Resolved {
+        let mut values = self.joint.clone();
+        let mut distance = Distance::New;
+        if let Some(times) = self.families.get(&family) {
+            self.multiply(&mut values, times.iter().copied().enumerate());
+            distance = Distance::Family;
+        }
+        if let Some(own) = overlay.and_then(|o| o.classes.get(class.name())) {
+            let names = class.constants();
+            let moved = own.times.iter().filter_map(|(name, times)| {
+                let at = names.iter().position(|known| known == name)?;
+                Some((at, *times))
+            });
+            self.multiply(&mut values, moved);
+            distance = Distance::Overlay;
+        }
+        Resolved { values, distance }
+    }
+
+    /// Natural logarithms of how far the truth lies below and above a
+    /// prediction, 80 % between them; at least 3 %. Without rows at a
+    /// distance, the next farther one's; without any, a factor of 1.6.
+    pub(crate) fn band(&self, distance: Distance) -> (f64, f64) {
+        let found = Distance::ALL
+            .into_iter()
+            .filter(|known| *known >= distance)
+            .chain(Distance::ALL.into_iter().rev())
+            .find_map(|known| self.band.get(&known));
+        let Some(band) = found else { return (UNKNOWN_BAND, UNKNOWN_BAND) };
+        ((-band.low.ln()).max(0.03), band.high.ln().max(0.03))
+    }
+
+    /// Multiplies values. What has bounds stays between half the low and one
+    /// and a half of the high one.
+    pub(crate) fn multiply(
+        &self,
+        values: &mut [f64],
+        times: impl Iterator<Item = (usize, f64)>,
+    ) {
+        for (at, times) in times {
+            values[at] *= times;
+            if let Some((low, high)) = self.bounds[at] {
+                values[at] = values[at].clamp(low * 0.5, high * 1.5);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_constants_read_and_lie_within_their_bounds() {
+        let library = Library::get().unwrap();
+        for class in Class::ALL {
+            let entry = library.entry(class);
+            assert_eq!(entry.joint.len(), class.constants().len());
+            for (at, name) in class.constants().iter().enumerate() {
+                let value = entry.joint[at];
+                let Some((low, high)) = entry.bounds[at] else { continue };
+                // A class that is like another has a share of its values.
+                let low = low * 0.6;
+                assert!(
+                    (low..=high).contains(&value),
+                    "{} {name}: {value}",
+                    class.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_fitted_value_names_its_fit() {
+        let fitted: Fitted =
+            toml::from_str(include_str!("../constants/fitted.toml")).unwrap();
+        assert!(!fitted.fit.data.is_empty() && !fitted.fit.command.is_empty());
+        for (name, class) in &fitted.class {
+            assert_eq!(class.fit, fitted.fit.id, "{name}");
+            assert!(class.rows > 0 && class.devices > 0, "{name}");
+            for (family, is) in &class.family {
+                assert!(is.devices >= 2, "{name} {family}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_family_of_one_device_is_refused() {
+        let fitted = r#"
+            format_version = 1
+            fit = { id = "x", command = "x", data = "x" }
+            [class.softmax]
+            fit = "x"
+            rows = 9
+            devices = 3
+            values = {}
+            [class.softmax.family.volta]
+            devices = 1
+            times = { em = 1.1 }
+        "#;
+        let declared = include_str!("../constants/classes.toml");
+        let error = Library::read(declared, fitted).unwrap_err();
+        assert!(error.contains("volta has 1 device"), "{error}");
+    }
+}
