@@ -1,5 +1,6 @@
-//! Tracing and predicting 1, 2, 4 and 8 models on all shipped profiles at 4
-//! shapes and 2 precisions: time grows linearly with the work.
+//! Matrix products a second; one decoder step; and tracing and predicting 1, 2,
+//! 4 and 8 models on all shipped profiles at 4 shapes and 2 precisions: time
+//! grows linearly with the work.
 //!
 //! `cargo bench --bench predictions`. The same steps as `assay predict`, with
 //! what it remembers: a graph is traced once for all precisions, a unit is
@@ -14,10 +15,13 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use assay_hardware_profiles::{HardwareProfile, load, names};
+use assay_hardware_profiles::{
+    HardwareProfile, UnitName, load, names, overlay_for,
+};
 use assay_predict::{Target, Traced, predict};
 use assay_schema::{Case, Precision, Runtime};
 use assay_slm::{Request, model_names, trace};
+use assay_trace::OperatorKind;
 use criterion::{
     BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
@@ -78,5 +82,56 @@ fn models(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, models);
+/// Distinct matrix products on a device without an overlay and on one with:
+/// interpolating a few hundred residuals is most of the latter.
+fn products(criterion: &mut Criterion) {
+    let shapes: Vec<OperatorKind> = (0..4096)
+        .map(|i| OperatorKind::Matmul {
+            batch: 1,
+            m: 1 + i * 37 % 4096,
+            n: 64 * (1 + i % 128),
+            k: 64 * (1 + i / 64),
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("matrix products");
+    group.throughput(Throughput::Elements(shapes.len() as u64));
+    for name in ["nvidia-l40s", "nvidia-h100-sxm5-80gb"] {
+        let profile = load(name).expect("shipped");
+        let overlay = overlay_for(&profile, UnitName::Gpu);
+        let target =
+            Target::new(&profile, None, Precision::F16, overlay.as_ref())
+                .expect("a unit");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let all = shapes.iter().map(|shape| target.operator(shape));
+                let sum: f64 = all.map(|s| s.expect("a time").value()).sum();
+                black_box(sum)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// One decoder step whose graph is traced and whose unit is prepared.
+fn step(criterion: &mut Criterion) {
+    let case: Case =
+        "slm/llama-2-7b/decode context=512".parse().expect("a case");
+    let request = Request::new(&case, None).expect("a request");
+    let graph = Arc::new(trace(&request).expect("a graph"));
+    let traced = Traced::new(graph, Precision::F16);
+    let mut group = criterion.benchmark_group("decoder step");
+    for name in ["nvidia-l40s", "nvidia-h100-sxm5-80gb"] {
+        let profile = load(name).expect("shipped");
+        let overlay = overlay_for(&profile, UnitName::Gpu);
+        let target =
+            Target::new(&profile, None, Precision::F16, overlay.as_ref())
+                .expect("a unit");
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| predict(&case, &traced, &target, Runtime::Graph));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, products, step, models);
 criterion_main!(benches);

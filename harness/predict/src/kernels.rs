@@ -35,10 +35,16 @@ impl Kernel {
     }
 
     /// An operator alone, as a probe runs it: its inputs come from memory (they
-    /// rotate), its output is just made.
+    /// rotate), its output is just made. The right operand of one product is
+    /// the weights, as in a layer.
     pub(crate) fn alone(kind: &OperatorKind, precision: Precision) -> Self {
         let f = |n: u64| n as f64;
+        let mut weights = 0.0;
         let (inputs, output) = match *kind {
+            OperatorKind::Matmul { batch: 1, m, n, k } => {
+                weights = f(k) * f(n);
+                (f(m) * f(k), f(m) * f(n))
+            }
             OperatorKind::Matmul { batch, m, n, k } => {
                 (f(batch) * f(k) * (f(m) + f(n)), f(batch) * f(m) * f(n))
             }
@@ -86,7 +92,7 @@ impl Kernel {
             count: 1,
             flops: kind.flops(),
             fused_flops: 0.0,
-            weight_bytes: 0.0,
+            weight_bytes: weights * precision.weight_bits() / 8.0,
             cold_bytes: inputs * bytes,
             made_bytes: output * bytes,
             largest_made: output * bytes,

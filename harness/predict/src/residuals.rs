@@ -45,13 +45,71 @@ impl Covariance {
     }
 }
 
+/// Points that are summed side by side.
+const LANES: usize = 8;
+
+/// Eight points of a group: single precision, since a residual is known to a
+/// percent, and laid out so that they are summed side by side. What is left
+/// of the last eight has no share.
+#[derive(Clone, Copy, Debug)]
+struct Eight {
+    at: [[f32; LANES]; DIMENSIONS],
+    share: [f32; LANES],
+}
+
+/// A group's points with what each adds at covariance 1.
+#[derive(Clone, Debug)]
+struct Block {
+    group: Group,
+    eights: Vec<Eight>,
+}
+
+impl Block {
+    fn new<'a>(
+        group: Group,
+        points: impl Iterator<Item = (&'a Point, &'a f64)>,
+    ) -> Self {
+        let empty =
+            Eight { at: [[0.0; LANES]; DIMENSIONS], share: [0.0; LANES] };
+        let mut eights = Vec::new();
+        for (i, (point, share)) in points.enumerate() {
+            if i % LANES == 0 {
+                eights.push(empty);
+            }
+            if let Some(eight) = eights.last_mut() {
+                for (to, from) in eight.at.iter_mut().zip(&point.at) {
+                    to[i % LANES] = *from as f32;
+                }
+                eight.share[i % LANES] = *share as f32;
+            }
+        }
+        Self { group, eights }
+    }
+
+    /// The sum of shares times covariances within the group.
+    fn sum(&self, at: &[f32; DIMENSIONS], octaves: f32) -> f32 {
+        let mut sums = [0.0_f32; LANES];
+        for eight in &self.eights {
+            for lane in 0..LANES {
+                let mut squared = 0.0;
+                for (here, there) in at.iter().zip(&eight.at) {
+                    let off = here - there[lane];
+                    squared += off * off;
+                }
+                let near = octaves / (octaves + squared.sqrt());
+                sums[lane] += eight.share[lane] * near;
+            }
+        }
+        sums.iter().sum()
+    }
+}
+
 /// Residuals ready to be interpolated.
 #[derive(Clone, Debug)]
 pub(crate) struct Interpolated {
     covariance: Covariance,
     points: Vec<Point>,
-    /// What each point adds at covariance 1.
-    shares: Vec<f64>,
+    blocks: Vec<Block>,
 }
 
 impl Interpolated {
@@ -73,7 +131,16 @@ impl Interpolated {
             .cholesky()
             .map(|factor| factor.solve(&residuals))
             .map_or_else(|| vec![0.0; n], |shares| shares.as_slice().to_vec());
-        Self { covariance, points, shares }
+        let mut blocks: Vec<Block> = Vec::new();
+        for point in &points {
+            if blocks.iter().any(|block| block.group == point.group) {
+                continue;
+            }
+            let all = points.iter().zip(&shares);
+            let own = all.filter(|(other, _)| other.group == point.group);
+            blocks.push(Block::new(point.group, own));
+        }
+        Self { covariance, points, blocks }
     }
 
     /// The residuals.
@@ -83,14 +150,21 @@ impl Interpolated {
 
     /// `ln(measured / predicted)` at a place.
     pub(crate) fn at(&self, group: Group, at: &Place) -> f64 {
-        self.points
+        let at = at.map(|x| x as f32);
+        let octaves = self.covariance.octaves as f32;
+        let sum: f32 = self
+            .blocks
             .iter()
-            .zip(&self.shares)
-            .map(|(point, share)| {
-                let here = (group, at);
-                share * self.covariance.between(here, (point.group, &point.at))
+            .map(|block| {
+                let sum = block.sum(&at, octaves);
+                if block.group == group {
+                    sum
+                } else {
+                    sum * self.covariance.other as f32
+                }
             })
-            .sum()
+            .sum();
+        f64::from(sum)
     }
 }
 

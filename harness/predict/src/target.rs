@@ -200,6 +200,21 @@ impl Target {
         Ok(times.scaled(factor))
     }
 
+    /// The time of one operator alone, without a graph: its inputs come from
+    /// memory, and no host shows. What a search over shapes calls.
+    ///
+    /// # Errors
+    ///
+    /// Communication between ranks on a profile without a link.
+    pub fn operator(
+        &self,
+        kind: &OperatorKind,
+    ) -> Result<Seconds, PredictError> {
+        let kernel = Kernel::alone(kind, self.precision);
+        let class = self.class(kind, Runtime::Kernel, false);
+        Ok(Seconds(self.kernel_times(&kernel, class)?.total()))
+    }
+
     /// The time of all kernels as a runtime launches them.
     pub(crate) fn times(
         &self,

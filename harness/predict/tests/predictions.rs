@@ -473,6 +473,38 @@ proptest! {
     }
 }
 
+#[test]
+fn an_operator_alone_is_priced_as_its_graph_is() {
+    let graph = capture(
+        |_| None,
+        |recorder| {
+            let device = recorder.device();
+            let x = Tensor::<2>::zeros([96, 512], &device);
+            let w = Tensor::<2>::zeros([512, 1024], &device);
+            recorder.role(&x, Role::Input);
+            recorder.role(&w, Role::Weight);
+            recorder.output(&x.matmul(w));
+        },
+    );
+    let graph = Arc::new(graph.unwrap());
+    for name in ["nvidia-l40s", "nvidia-t4"] {
+        let profile = load(name).unwrap();
+        let (unit, _) = profile.unit(None).unwrap();
+        let overlay = overlay_for(&profile, unit);
+        for precision in [Precision::F16, Precision::F32, Precision::Int4] {
+            let target =
+                Target::new(&profile, None, precision, overlay.as_ref());
+            let target = target.unwrap();
+            let traced = Traced::new(Arc::clone(&graph), precision);
+            let case = Case::new("operators", "matmul", None);
+            let whole = predict(&case, &traced, &target, Runtime::Kernel);
+            let alone = target.operator(&graph.operators[0].kind).unwrap();
+            let whole = whole.unwrap().latency_s.point;
+            assert!((alone.value() / whole - 1.0).abs() < 1e-9, "{name}");
+        }
+    }
+}
+
 /// Names of devices, as anyone would search for them.
 #[test]
 fn no_shipped_device_is_named_in_the_predictors_sources_or_constants() {
