@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use assay_hardware_profiles::{
     HardwareProfile, Overlay, UnitName, facts_digest, overlay_for,
 };
@@ -148,8 +148,7 @@ impl Predictor {
         if let Some(known) = self.priced.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let graph =
-            self.traces.get(case, model).with_context(|| case.to_string())?;
+        let graph = self.traces.get(case, model)?;
         let traced = Arc::new(Traced::new(graph, precision));
         self.priced.insert(key, Arc::clone(&traced));
         Ok(traced)

@@ -52,7 +52,7 @@ fn by_hand(profile: &HardwareProfile, tm: f64, tn: f64) -> Steps {
     let l2 = gpu.cache.l2.as_ref().unwrap().value.value();
     let launch = gpu.launch_overhead.as_ref().unwrap().value.value();
     let limit = profile.tdp.as_ref().unwrap().value.value();
-    let year = f64::from(profile.year.as_ref().unwrap().value.0);
+    let year = profile.year.as_ref().unwrap().value.0;
     let bandwidth = profile.memory.bandwidth.value.value();
 
     let traffic = 2.0 * 3.0 * SIDE * SIDE;
@@ -144,7 +144,9 @@ fn section() -> &'static str {
 /// The number in the last cell of the row that starts with a name.
 fn said(name: &str) -> Option<f64> {
     let row = section().lines().find(|line| {
-        line.split('|').nth(1).is_some_and(|cell| cell.trim() == name)
+        line.split('|')
+            .nth(1)
+            .is_some_and(|cell| cell.trim_matches([' ', '*']) == name)
     })?;
     let cell = row.trim_end_matches(['|', ' ']).rsplit('|').next()?;
     cell.trim().split(' ').next()?.parse().ok()

@@ -100,7 +100,20 @@ fn text(predictions: &[Prediction]) -> String {
             si(p.flops.value(), "FLOP"),
         )
     });
-    case + &aligned(&rows)
+    case + &aligned(&rows) + &remarks(predictions)
+}
+
+/// What a prediction's method says beside its name: a peak that stands for
+/// one that the device lacks, an overlay.
+fn remarks(predictions: &[Prediction]) -> String {
+    let lines: String = predictions
+        .iter()
+        .filter_map(|p| {
+            let (_, remark) = p.latency_s.method.split_once("; ")?;
+            Some(format!("{}:{}: {remark}\n", p.profile, p.unit))
+        })
+        .collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 /// The columns that every table of predictions ends with.
