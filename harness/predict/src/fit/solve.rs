@@ -13,7 +13,7 @@ const STEP: f64 = 2e-3;
 const DEVIATION: f64 = 0.1;
 
 /// Most rounds of a fit.
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 80;
 
 /// A fit: `common` numbers that all rows share, and `own` numbers of each
 /// group of rows.
@@ -80,7 +80,7 @@ impl Problem<'_> {
             let (hessian, slope) =
                 self.normal_equations(&errors, &common, &own);
             let mut better = None;
-            for _ in 0..6 {
+            for _ in 0..12 {
                 let mut damped = hessian.clone();
                 for i in 0..damped.nrows() {
                     damped[(i, i)] += damping * (hessian[(i, i)] + 1e-6);
@@ -114,7 +114,7 @@ impl Problem<'_> {
             let Some((tried, tried_own, found, least)) = better else { break };
             let gain = loss - least;
             (common, own, errors, loss) = (tried, tried_own, found, least);
-            if gain < 1e-5 * loss {
+            if gain < 1e-7 * loss {
                 break;
             }
         }
