@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
+use crate::write::write_whole;
 use crate::{HardwareProfile, ProfileError, UnitName, facts_digest};
 
 mod embedded {
@@ -196,18 +196,7 @@ impl Overlay {
     pub fn save(&self, path: &Path) -> Result<(), ProfileError> {
         let text = self.to_toml()?;
         Self::parse(&text, &path.display().to_string())?;
-        let write = || {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|source| ProfileError::WriteOverlay {
+        write_whole(path, &text).map_err(|source| ProfileError::WriteOverlay {
             path: path.to_owned(),
             source,
         })

@@ -32,22 +32,25 @@ impl HardwareProfile {
     /// [`ProfileError::Write`], [`ProfileError::Format`].
     pub fn save(&self, path: &Path) -> Result<(), ProfileError> {
         let text = self.to_toml()?;
-        let write = || {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|source| ProfileError::Write {
+        write_whole(path, &text).map_err(|source| ProfileError::Write {
             path: path.to_owned(),
             source,
         })
     }
+}
+
+/// Writes a file whole or not at all: a temporary file beside it takes its
+/// name.
+pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Scalars and facts first, as TOML wants it, then tables and lists of tables.

@@ -82,6 +82,14 @@ fn models(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A shipped GPU at f16, with its overlay where it has one.
+fn on(name: &str) -> Target {
+    let profile = load(name).expect("shipped");
+    let overlay = overlay_for(&profile, UnitName::Gpu);
+    Target::new(&profile, None, Precision::F16, overlay.as_ref())
+        .expect("a unit")
+}
+
 /// Distinct matrix products on a device without an overlay and on one with:
 /// interpolating a few hundred residuals is most of the latter.
 fn products(criterion: &mut Criterion) {
@@ -96,11 +104,7 @@ fn products(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("matrix products");
     group.throughput(Throughput::Elements(shapes.len() as u64));
     for name in ["nvidia-l40s", "nvidia-h100-sxm5-80gb"] {
-        let profile = load(name).expect("shipped");
-        let overlay = overlay_for(&profile, UnitName::Gpu);
-        let target =
-            Target::new(&profile, None, Precision::F16, overlay.as_ref())
-                .expect("a unit");
+        let target = on(name);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let all = shapes.iter().map(|shape| target.operator(shape));
@@ -121,11 +125,7 @@ fn step(criterion: &mut Criterion) {
     let traced = Traced::new(graph, Precision::F16);
     let mut group = criterion.benchmark_group("decoder step");
     for name in ["nvidia-l40s", "nvidia-h100-sxm5-80gb"] {
-        let profile = load(name).expect("shipped");
-        let overlay = overlay_for(&profile, UnitName::Gpu);
-        let target =
-            Target::new(&profile, None, Precision::F16, overlay.as_ref())
-                .expect("a unit");
+        let target = on(name);
         group.bench_function(name, |bencher| {
             bencher.iter(|| predict(&case, &traced, &target, Runtime::Graph));
         });
