@@ -105,8 +105,16 @@ mod tests {
     use super::*;
     use crate::LEAST_SCORED_WEIGHT;
 
-    /// The shipped rows held out, by distance and class.
-    fn shipped() -> BTreeMap<Distance, BTreeMap<String, ByDevice>> {
+    /// A scored row that was held out: its class, its profile, and measured
+    /// over predicted by fold (new, family, calibrated, overlay).
+    struct Held {
+        class: String,
+        profile: String,
+        ratios: [Option<f64>; 4],
+    }
+
+    /// The shipped rows held out.
+    fn held_out() -> Vec<Held> {
         let folder = "../../hardware-profiles/measurements";
         let read = |file: &str| {
             csv::Reader::from_path(format!("{folder}/{file}")).unwrap()
@@ -119,32 +127,98 @@ mod tests {
             (column("profile"), column("latency_s"), column("weight"));
         let rows: Vec<csv::StringRecord> =
             measured.records().map(Result::unwrap).collect();
+        let mut held_out = read("held-out.csv");
+        let folds = ["line", "class", "new", "family", "calibrated", "overlay"];
+        assert_eq!(held_out.headers().unwrap(), &folds[..]);
+        held_out
+            .records()
+            .map(Result::unwrap)
+            .map(|held| {
+                (rows[held[0].parse::<usize>().unwrap() - 2].clone(), held)
+            })
+            .filter(|(row, _)| {
+                row[weight].parse::<f64>().unwrap() >= LEAST_SCORED_WEIGHT
+            })
+            .map(|(row, held)| {
+                let seconds: f64 = row[seconds].parse().unwrap();
+                let ratio = |at: usize| {
+                    let predicted: f64 = held[at].parse().ok()?;
+                    Some(seconds / predicted)
+                };
+                Held {
+                    class: held[1].to_owned(),
+                    profile: row[profile].to_owned(),
+                    ratios: [2, 3, 4, 5].map(ratio),
+                }
+            })
+            .collect()
+    }
+
+    /// The same by distance and class.
+    fn shipped() -> BTreeMap<Distance, BTreeMap<String, ByDevice>> {
         let mut found: BTreeMap<_, BTreeMap<String, ByDevice>> =
             BTreeMap::new();
-        for held in read("held-out.csv").records().map(Result::unwrap) {
-            let row = &rows[held[0].parse::<usize>().unwrap() - 2];
-            if row[weight].parse::<f64>().unwrap() < LEAST_SCORED_WEIGHT {
-                continue;
-            }
-            let seconds: f64 = row[seconds].parse().unwrap();
-            // The columns are line, class, new, family, calibrated, overlay.
+        for held in held_out() {
             for (at, distance) in [
-                (2, Distance::New),
-                (3, Distance::Family),
-                (5, Distance::Overlay),
+                (0, Distance::New),
+                (1, Distance::Family),
+                (3, Distance::Overlay),
             ] {
-                let Ok(predicted) = held[at].parse::<f64>() else { continue };
+                let Some(ratio) = held.ratios[at] else { continue };
                 found
                     .entry(distance)
                     .or_default()
-                    .entry(held[1].to_owned())
+                    .entry(held.class.clone())
                     .or_default()
-                    .entry(row[profile].to_owned())
+                    .entry(held.profile.clone())
                     .or_default()
-                    .push((seconds / predicted).ln());
+                    .push(ratio.ln());
             }
         }
         found
+    }
+
+    /// The mean of |predicted / measured - 1| of each class, in %, that the
+    /// shipped fit reaches on rows that it had not seen, with what was aimed
+    /// at where that is met: a refit that loses it fails here. Aims that are
+    /// not met are in docs/prediction.md.
+    #[test]
+    fn the_errors_on_rows_held_out_stay_where_they_were_aimed() {
+        let rows = held_out();
+        for (fold, class, most) in [
+            // A new family: what 0.8, 0.8 and 3 us have on the same rows.
+            (0, "matmul", 24.6),
+            (0, "matmul-vector", 26.6),
+            (0, "elementwise", 15.0),
+            (0, "llama-cpp-prefill", 20.0),
+            // 30 rows of the device.
+            (2, "matmul", 12.0),
+            (2, "matmul-vector", 12.0),
+            (2, "elementwise", 15.0),
+            (2, "softmax", 15.0),
+            (2, "layernorm", 15.0),
+            (2, "attention-prefill", 15.0),
+            (2, "collective", 20.0),
+            // The device's own overlay, from other shapes.
+            (3, "matmul", 10.0),
+            (3, "matmul-vector", 12.0),
+            (3, "elementwise", 15.0),
+            (3, "softmax", 15.0),
+            (3, "layernorm", 15.0),
+            (3, "attention-prefill", 15.0),
+            (3, "collective", 20.0),
+            (3, "llama-cpp-decode", 8.0),
+            (3, "llama-cpp-prefill", 20.0),
+        ] {
+            let errors: Vec<f64> = rows
+                .iter()
+                .filter(|row| row.class == class)
+                .filter_map(|row| row.ratios[fold])
+                .map(|ratio| (1.0 / ratio - 1.0).abs() * 100.0)
+                .collect();
+            let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+            assert!(mean <= most, "{class}, fold {fold}: {mean}, aim {most}");
+        }
     }
 
     /// Each device against a band from the other devices, widened by what the
