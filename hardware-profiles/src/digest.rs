@@ -16,11 +16,11 @@ use crate::{Fact, HardwareProfile, Kind, Peaks, Quantity, Unit, UnitName};
 /// bandwidth and size; power and year; of each fact the value in SI units and
 /// whether it is declared or measured (a predictor takes nothing off what was
 /// measured). Not in it: the width and rate of the memory bus, which no
-/// predictor reads; names, titles, notes, sources, trust, intervals, and the
+/// predictor reads; how many devices share a node; names, titles, notes, sources, trust, intervals, and the
 /// tables of measurements. Of a unit that the profile lacks, only the
 /// machine's own facts are in it.
 pub fn facts_digest(profile: &HardwareProfile, unit: UnitName) -> String {
-    format!("{:032x}", fnv1a(facts(profile, unit).0.as_bytes()))
+    digest(facts(profile, unit).0.as_bytes())
 }
 
 /// The text that is digested: one line a fact, in a fixed order. An absent
@@ -87,6 +87,12 @@ impl Lines {
     }
 }
 
+/// A digest of bytes, to tell one version of a file from another: 32
+/// hexadecimal digits of a 128-bit FNV-1a.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("{:032x}", fnv1a(bytes))
+}
+
 /// The 128-bit hash of Fowler, Noll and Vo, variant 1a.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_published_one() {
-        let of = |text: &str| format!("{:032x}", fnv1a(text.as_bytes()));
+        let of = |text: &str| digest(text.as_bytes());
         assert_eq!(of(""), "6c62272e07bb014262b821756295c58d");
         assert_eq!(of("a"), "d228cb696f1a8caf78912b704e4a8964");
         assert_eq!(of("foobar"), "343e1662793c64bf6f0d3597ba446f18");

@@ -36,7 +36,7 @@ mod write;
 
 pub use architecture::Architecture;
 pub use check::{Finding, Severity, check};
-pub use digest::facts_digest;
+pub use digest::{digest, facts_digest};
 pub use error::ProfileError;
 pub use fact::{Fact, Interval, Kind, Trust};
 pub use load::{load, load_file, names, parse, resolve};

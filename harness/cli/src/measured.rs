@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, anyhow};
 use assay_predict::Observation;
 use assay_schema::{Case, Prediction, Runtime};
 
-use crate::defaults;
 use crate::predictions::{On, Predictor};
 use crate::verbs::predict::read_row;
 
@@ -161,9 +160,7 @@ fn measured(
     let note = cell("note").unwrap_or_default();
     let word = note.split([' ', ':', ';', ',']).next().unwrap_or_default();
     let usable = word.is_empty() || REMARKS.contains(&word);
-    let runtime = asked.runtime.unwrap_or_else(|| {
-        defaults::runtime(&asked.case, &asked.on.profile, asked.on.unit)
-    });
+    let runtime = asked.runtime();
     Ok(Measured {
         case: asked.case,
         on: asked.on,

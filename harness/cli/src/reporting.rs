@@ -35,13 +35,23 @@ pub(crate) fn write(folder: &Path, files: &[OutputFile]) -> Result<()> {
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent)
             .with_context(|| format!("{}: cannot be made", parent.display()))?;
-        let problem = || format!("{}: cannot be written", path.display());
-        let temporary =
-            tempfile::NamedTempFile::new_in(parent).with_context(problem)?;
-        std::fs::write(temporary.path(), &file.bytes).with_context(problem)?;
-        readable(temporary.path()).with_context(problem)?;
-        temporary.persist(&path).with_context(problem)?;
+        write_file(&path, &file.bytes)?;
     }
+    Ok(())
+}
+
+/// Writes a file whole or not at all, for all to read. Its folder is there.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let problem = || format!("{}: cannot be written", path.display());
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let temporary =
+        tempfile::NamedTempFile::new_in(folder).with_context(problem)?;
+    std::fs::write(temporary.path(), bytes).with_context(problem)?;
+    readable(temporary.path()).with_context(problem)?;
+    temporary.persist(path).with_context(problem)?;
     Ok(())
 }
 

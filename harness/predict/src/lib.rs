@@ -1,11 +1,12 @@
 //! Graph x hardware profile -> latency, memory, energy, error band.
 //!
 //! [`Traced`] is a graph at a precision, ready for any profile; [`Target`] is a
-//! profile's unit, ready for any graph; [`predict`] joins them. Per kernel:
-//! `max(compute, memory) + launch` at shares of the unit's ceilings
-//! (`constants.toml`, each with its source), or, on a probed machine, at the
-//! utilisation that the probe measured on neighbouring shapes. Identical
-//! kernels are predicted once.
+//! profile's unit, ready for any graph; [`predict`] joins them. A GPU's kernel
+//! is priced by a model of its class (`models`, constants fitted in `fit` and
+//! kept in `constants/`), corrected by the device's overlay; a CPU's or NPU's
+//! by `max(compute, memory) + launch` at shares of its ceilings
+//! (`constants.toml`), on a probed machine at the utilisation that the probe
+//! measured nearby. Identical kernels are predicted once.
 //!
 //! Formulas, no facts: nothing here knows a device by name.
 
@@ -35,7 +36,6 @@ pub use fit::{
     Calibrated, HeldOut, LEAST_SCORED_WEIGHT, Observation, Refit, Unfit,
     calibrate, refit,
 };
-pub use library::Distance;
 pub use serving::serving_peak;
 pub use target::Target;
 pub use traced::{Traced, operator_seconds, predict};

@@ -110,7 +110,7 @@ pub(crate) struct FittedFamily {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Distance {
+pub(crate) enum Distance {
     /// The device has an overlay of the class.
     Overlay,
     /// Its family has constants of its own, or devices of it were fitted.
@@ -121,16 +121,7 @@ pub enum Distance {
 
 impl Distance {
     /// All of them, nearest first.
-    pub const ALL: [Self; 3] = [Self::Overlay, Self::Family, Self::New];
-
-    /// The name that files and tables use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Overlay => "overlay",
-            Self::Family => "family",
-            Self::New => "new",
-        }
-    }
+    pub(crate) const ALL: [Self; 3] = [Self::Overlay, Self::Family, Self::New];
 }
 
 /// The quantiles 10 % and 90 % of measured over predicted.

@@ -207,6 +207,11 @@ impl Residuals {
         self.classes.is_empty()
     }
 
+    /// Whether there are any of a class.
+    pub(crate) fn cover(&self, class: Class) -> bool {
+        self.classes.iter().any(|(known, ..)| *known == class)
+    }
+
     /// Measured over predicted, as the points near a place have it.
     pub(crate) fn factor(
         &self,

@@ -9,7 +9,7 @@ use crate::ceilings::Ceilings;
 use crate::constants::Constants;
 use crate::graph_time::{Priced, graph_times};
 use crate::kernels::{Kernel, Launches};
-use crate::library::{Library, Resolved};
+use crate::library::{Distance, Library, Resolved};
 use crate::machine::Machine;
 use crate::models::Class;
 use crate::place::place;
@@ -26,8 +26,10 @@ pub struct Target {
     pub(crate) ceilings: Ceilings,
     model: Model,
     residuals: Residuals,
-    /// What the overlay, if any, and a substituted peak say of themselves.
-    remarks: String,
+    /// Where another format's peak stands in: which for which.
+    substitute: Option<String>,
+    /// What the overlay was fitted on, if there is one.
+    overlay: Option<String>,
     pub(crate) memory_bytes: Option<f64>,
 }
 
@@ -132,17 +134,11 @@ impl Target {
             let band = probed_band(&machine, &ceilings, unit, precision);
             Model::Roofline { machine, table, band: band.unwrap_or(stated) }
         };
-        let mut remarks = String::new();
-        if served.format != precision.compute() {
-            remarks += &format!(
-                "; no {} arithmetic is stated: {} stands for it",
-                precision.compute(),
-                served.format
-            );
-        }
-        if let Some(overlay) = overlay {
-            remarks += &format!("; overlay of {}", overlay.source);
-        }
+        let wanted = precision.compute();
+        let substitute = (served.format != wanted).then(|| {
+            let stands = served.format;
+            format!("no {wanted} arithmetic is stated: {stands} stands for it")
+        });
         Ok(Self {
             profile: profile.name.clone(),
             unit: name,
@@ -150,7 +146,8 @@ impl Target {
             ceilings,
             model,
             residuals: Residuals::new(overlay),
-            remarks,
+            substitute,
+            overlay: overlay.map(|overlay| overlay.source.clone()),
             memory_bytes: profile.memory.size.as_ref().map(|f| f.value.value()),
         })
     }
@@ -255,6 +252,16 @@ impl Target {
         )
     }
 
+    /// Whether the overlay has something to say of a class.
+    fn moves(&self, class: Class) -> bool {
+        match &self.model {
+            Model::Classes(classes) => {
+                classes[class.index()].distance == Distance::Overlay
+            }
+            Model::Roofline { .. } => self.residuals.cover(class),
+        }
+    }
+
     /// A prediction's band of 80 % round a point: the logarithms of a class's
     /// errors add up (they share a sign on one device), those of different
     /// classes add as independent ones do.
@@ -268,7 +275,9 @@ impl Target {
             Model::Classes(classes) => {
                 let library = Library::get()?;
                 let (mut low, mut high) = (0.0, 0.0);
-                for (class, seconds) in &priced.by_class {
+                // Nothing to do takes no time, and is no kernel's share.
+                let timed = priced.by_class.iter().filter(|(_, s)| *s > 0.0);
+                for (class, seconds) in timed {
                     let share = seconds / total;
                     let distance = classes[class.index()].distance;
                     let (l, h) = library.entry(*class).band(distance);
@@ -278,17 +287,26 @@ impl Target {
                 (f64::sqrt(low), f64::sqrt(high))
             }
         };
-        let method = match &self.model {
+        let mut method = match &self.model {
             Model::Roofline { .. } => "max(compute, memory) + launch, summed",
             Model::Classes(_) => "a model a class of operators, summed",
-        };
+        }
+        .to_owned();
+        if let Some(substitute) = &self.substitute {
+            method += &format!("; {substitute}");
+        }
+        if let Some(overlay) = &self.overlay
+            && priced.by_class.iter().any(|(class, _)| self.moves(*class))
+        {
+            method += &format!("; overlay of {overlay}");
+        }
         Ok(Estimate {
             point: total,
             low: total / low.exp(),
             high: total * high.exp(),
             confidence: 0.8,
             n: 0,
-            method: format!("{method}{}", self.remarks),
+            method,
         })
     }
 

@@ -293,6 +293,34 @@ fn ranks_beyond_a_node_are_as_slow_as_the_link_between_nodes() {
 }
 
 #[test]
+fn one_rank_alone_takes_no_time_and_its_band_is_a_number() {
+    let graph = Arc::new(Graph::collective(Collective::AllReduce, 1024, 1, 8));
+    let runtime = Runtime::Kernel;
+    let found = on(&linked(), None, &graph, Precision::F16, runtime).unwrap();
+    let latency = found.latency_s;
+    assert_eq!((latency.low, latency.point, latency.high), (0.0, 0.0, 0.0));
+}
+
+#[test]
+fn an_overlay_is_named_where_it_has_something_to_say() {
+    let profile = load("nvidia-l4").unwrap();
+    let (unit, _) = profile.unit(None).unwrap();
+    let overlay = overlay_for(&profile, unit).unwrap();
+    let named = |graph: &Arc<Graph>| {
+        let precision = Precision::F32;
+        let target =
+            Target::new(&profile, None, precision, Some(&overlay)).unwrap();
+        let traced = Traced::new(Arc::clone(graph), precision);
+        let case = Case::new("operators", "x", None);
+        let found = predict(&case, &traced, &target, Runtime::Kernel).unwrap();
+        found.latency_s.method.contains(&overlay.source)
+    };
+    assert!(named(&layered(1, 64, 256)));
+    let far = Graph::collective(Collective::AllReduce, 1024, 2, 8);
+    assert!(!named(&Arc::new(far)), "{:?}", overlay.classes.keys());
+}
+
+#[test]
 fn communication_without_a_link_is_an_error_that_names_the_unit() {
     let mut profile = linked();
     let unit = profile.units.values_mut().next().unwrap();

@@ -115,7 +115,7 @@ impl Case {
 
 /// The 32-bit Fowler-Noll-Vo hash (FNV-1a): stable across versions, which the
 /// standard library's hasher does not promise.
-fn fnv1a(text: &str) -> u32 {
+pub fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

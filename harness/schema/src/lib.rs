@@ -41,7 +41,7 @@ mod typed;
 mod units;
 mod work;
 
-pub use case::{Case, CaseError, glob_matches};
+pub use case::{Case, CaseError, fnv1a, glob_matches};
 pub use catalogue::{
     AxisSpec, AxisValues, Catalogue, WorkloadInfo, WorkloadListing,
 };

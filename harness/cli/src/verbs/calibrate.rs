@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, anyhow};
+use assay_hardware_profiles::digest;
 use assay_predict::{Calibrated, HeldOut, Observation, calibrate, refit};
 
 use crate::arguments::CalibrateArgs;
@@ -12,6 +13,7 @@ use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::measured::MeasuredTable;
 use crate::micro_kernels;
 use crate::predictions::{Calibration, On, Predictor};
+use crate::reporting::write_file;
 use crate::table::aligned;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -85,7 +87,7 @@ fn measured_here(args: &CalibrateArgs) -> Result<MeasuredTable, Fault> {
         micro_kernels::measure(&cases, &INTERRUPTED).map_err(machine)?;
     let table = table(&seconds);
     if let Some(file) = &args.rows {
-        write(file, &micro_kernels::csv(&table)?)?;
+        write_file(file, micro_kernels::csv(&table)?.as_bytes())?;
         eprintln!("measured rows written to {}", file.display());
     }
     Ok(table)
@@ -187,14 +189,12 @@ fn joint(
 ) -> Result<()> {
     let observations: Vec<Observation> =
         seen.iter().map(|(_, o)| o.clone()).collect();
-    let data = format!("{} {}", from.display(), digest(from)?);
-    let command = format!(
-        "assay calibrate --joint --from {} --out {}",
-        from.display(),
-        args.out.display()
-    );
+    let bytes = std::fs::read(from)
+        .with_context(|| format!("{}: cannot be read", from.display()))?;
+    let data = format!("{} {}", from.display(), digest(&bytes));
+    let command = command(args, from);
     let found = refit(&observations, &data, &command, &today())?;
-    write(&args.out, &found.constants)?;
+    write_file(&args.out, found.constants.as_bytes())?;
     if let Some(folder) = &args.overlays {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{}", folder.display()))?;
@@ -204,30 +204,26 @@ fn joint(
         }
     }
     if let Some(file) = &args.held_out {
-        write(file, &held_out_table(table, seen, &found.held_out)?)?;
+        let text = held_out_table(table, seen, &found.held_out)?;
+        write_file(file, text.as_bytes())?;
     }
     print(&summary(seen, &found.held_out));
     Ok(())
 }
 
-/// FNV-1a of a file, to tell one version of the rows from another.
-fn digest(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path)
-        .with_context(|| format!("{}: cannot be read", path.display()))?;
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in bytes {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+/// The command that repeats a joint fit.
+fn command(args: &CalibrateArgs, from: &Path) -> String {
+    let mut text = format!("assay calibrate --joint --from {}", from.display());
+    for (option, file) in [
+        ("--out", Some(&args.out)),
+        ("--overlays", args.overlays.as_ref()),
+        ("--held-out", args.held_out.as_ref()),
+    ] {
+        if let Some(file) = file {
+            text += &format!(" {option} {}", file.display());
+        }
     }
-    Ok(format!("fnv1a:{hash:016x}"))
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    let problem = || format!("{}: cannot be written", path.display());
-    let temporary =
-        tempfile::NamedTempFile::new_in(folder(path)).with_context(problem)?;
-    std::fs::write(temporary.path(), text).with_context(problem)?;
-    temporary.persist(path).with_context(problem)?;
-    Ok(())
+    text
 }
 
 /// The folds, in the order of their columns.

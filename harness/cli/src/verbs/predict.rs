@@ -214,17 +214,12 @@ fn from_table(
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-/// Columns that describe a row and are no axes.
-const NO_AXES: [&str; 8] = [
-    "case",
-    "profile",
-    "runtime",
-    "model",
-    "latency_s",
-    "source",
-    "weight",
-    "note",
-];
+/// Columns that say what a row asks for and are no axes.
+const NO_AXES: [&str; 4] = ["case", "profile", "runtime", "model"];
+
+/// Columns of a measured table that are about its time.
+pub(crate) const ABOUT_A_TIME: [&str; 4] =
+    ["latency_s", "source", "weight", "note"];
 
 /// What a row asks for.
 pub(crate) struct Asked {
@@ -233,6 +228,16 @@ pub(crate) struct Asked {
     pub(crate) runtime: Option<Runtime>,
     /// A model file of the row's own.
     pub(crate) model: Option<PathBuf>,
+}
+
+impl Asked {
+    /// The runtime that it names, else the default of its case and unit.
+    pub(crate) fn runtime(&self) -> Runtime {
+        let On { profile, unit } = &self.on;
+        self.runtime.unwrap_or_else(|| {
+            crate::defaults::runtime(&self.case, profile, *unit)
+        })
+    }
 }
 
 /// Reads a row. A model file stands in the column `model`, or in the case in
@@ -256,7 +261,9 @@ pub(crate) fn read_row(
         .iter()
         .zip(row)
         .filter(|(column, value)| {
-            !NO_AXES.contains(column) && !value.trim().is_empty()
+            !NO_AXES.contains(column)
+                && !ABOUT_A_TIME.contains(column)
+                && !value.trim().is_empty()
         })
         .map(|(column, value)| format!("{column}={}", value.trim()))
         .collect();
@@ -279,6 +286,5 @@ fn predict_row(
     // A file for all rows is for those that can have one.
     let shared = model.filter(|_| asked.case.workload == "slm");
     let model = asked.model.as_ref().or(shared);
-    registry::check_model(model.map(PathBuf::as_path))?;
     predictor.predict(&asked.case, &asked.on, asked.runtime.or(runtime), model)
 }

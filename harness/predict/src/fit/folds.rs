@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::bands::{ByDevice, ByDistance, bands, rounded, widening};
 use super::joint::{fit_families, fit_joint};
-use super::overlay::{LEAST_ROWS as LEAST_OVERLAY, Own, calibrate_with};
+use super::overlay::{LEAST_ROWS as LEAST_OVERLAY, Own, PARTS, calibrate_with};
 use super::rows::{Observation, Row, Unfit, rows};
 use crate::PredictError;
 use crate::library::{
@@ -21,8 +21,6 @@ const LEAST_ROWS: usize = 20;
 
 /// Rows of a new device that a calibration gets to see.
 const CALIBRATION_ROWS: usize = 30;
-
-const PARTS: u32 = 5;
 
 /// A row predicted by fits that had not seen it, s.
 #[derive(Clone, Debug)]

@@ -94,10 +94,19 @@ pub(super) fn robust(values: &[f64]) -> (f64, f64) {
     (middle, (1.4826 * median(&mut off)).max(0.02))
 }
 
-/// The mean of `|predicted / measured - 1|`.
-pub(super) fn mean_error(errors: &[f64]) -> f64 {
-    let sum: f64 = errors.iter().map(|error| (error.exp() - 1.0).abs()).sum();
-    sum / errors.len().max(1) as f64
+/// The mean of `|predicted / measured - 1|` before and after a fit, of parts
+/// that were each predicted from the others.
+pub(super) fn parts_error(before: &[f64], after: &[f64]) -> OverlayError {
+    let mean = |errors: &[f64]| {
+        let sizes = errors.iter().map(|error| (error.exp() - 1.0).abs());
+        sizes.sum::<f64>() / errors.len().max(1) as f64
+    };
+    OverlayError {
+        method: "each fifth of the shapes from the other four".to_owned(),
+        before: mean(before),
+        after: mean(after),
+        n: after.len(),
+    }
 }
 
 /// A device's calibration.
@@ -222,12 +231,7 @@ fn overlay_class(
             .map(|((at, _), times)| (names[*at].to_owned(), *times))
             .collect(),
         rows: rows.len(),
-        error: OverlayError {
-            method: "each fifth of the shapes from the other four".to_owned(),
-            before: mean_error(&before),
-            after: mean_error(&after),
-            n: after.len(),
-        },
+        error: parts_error(&before, &after),
         points: own.near.points().iter().map(written).collect(),
         outliers: own
             .outliers

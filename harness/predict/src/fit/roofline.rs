@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use assay_hardware_profiles::{OverlayClass, OverlayError, OverlayPoint};
+use assay_hardware_profiles::{OverlayClass, OverlayPoint};
 
-use super::overlay::{LEAST_ROWS, PARTS, is_outlier, mean_error, robust};
+use super::overlay::{LEAST_ROWS, PARTS, is_outlier, parts_error, robust};
 use super::rows::{Observation, Unfit, drawn};
 use crate::constants::Constants;
 use crate::library::Library;
@@ -101,12 +101,7 @@ fn overlay_class(
     Ok(OverlayClass {
         times: BTreeMap::new(),
         rows: rows.len(),
-        error: OverlayError {
-            method: "each fifth of the shapes from the other four".to_owned(),
-            before: mean_error(&before),
-            after: mean_error(&after),
-            n: after.len(),
-        },
+        error: parts_error(&before, &after),
         points: kept.iter().map(|row| written(&row.point)).collect(),
         outliers: out
             .iter()

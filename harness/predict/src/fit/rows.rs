@@ -104,13 +104,10 @@ impl Row {
     }
 }
 
-/// FNV-1a: draws folds; it need not be strong, only the same everywhere.
+/// A number that draws folds; it need not be strong, only the same everywhere.
 pub(super) fn drawn(case: &str) -> u32 {
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in case.bytes() {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    // The low bits of FNV are weak: stir them.
+    let hash = assay_schema::fnv1a(case);
+    // Its low bits are weak: stir them.
     hash ^ (hash >> 15) ^ (hash >> 7)
 }
 

@@ -9,9 +9,8 @@ use assay_reports::Fold;
 use assay_schema::{Case, Runtime};
 use csv::StringRecord;
 
-use crate::defaults;
 use crate::predictions::{On, Predictor};
-use crate::verbs::predict::read_row;
+use crate::verbs::predict::{ABOUT_A_TIME, read_row};
 
 /// What `calibrate --joint --held-out` wrote.
 pub(super) struct HeldOutTable {
@@ -129,8 +128,7 @@ impl PeerTable {
         // of measurements has too.
         let (known, _) = open(measured)?;
         let names = |column: &str| {
-            let numbers = ["latency_s", "source", "weight", "note"];
-            !numbers.contains(&column) && known.iter().any(|c| c == column)
+            !ABOUT_A_TIME.contains(&column) && known.iter().any(|c| c == column)
         };
         let kept = |record: &StringRecord| -> StringRecord {
             let both = heading.iter().zip(record);
@@ -146,9 +144,7 @@ impl PeerTable {
             let Ok(asked) = read_row(&case_heading, &kept(&record)) else {
                 continue;
             };
-            let runtime = asked.runtime.unwrap_or_else(|| {
-                defaults::runtime(&asked.case, &asked.on.profile, asked.on.unit)
-            });
+            let runtime = asked.runtime();
             let (on, file) = (&asked.on, asked.model.as_deref());
             let Ok(case) = predictor.complete(&asked.case, on, file) else {
                 continue;
