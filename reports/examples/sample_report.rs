@@ -1,5 +1,5 @@
 //! Writes a report from made-up numbers, to look at the page:
-//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation]`.
+//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation|study|small-study]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,12 @@ fn main() {
     let out = arguments.next().unwrap();
     let what = arguments.next().unwrap_or_else(|| "run".into());
     let mut runs = vec![synthetic::tour("synthetic-host")];
+    if what == "study" {
+        runs = vec![synthetic::studies::large_study()];
+    }
+    if what == "small-study" {
+        runs = vec![synthetic::studies::small_study()];
+    }
     if what == "two" {
         runs.push(synthetic::tour("another-synthetic-host"));
     }

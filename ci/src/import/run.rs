@@ -39,6 +39,7 @@ fn header(
         measure: true,
         given: one.case.axes.keys().cloned().collect(),
         why: format!("imported from {}", format.name()),
+        experiments: Vec::new(),
     });
     RunHeader {
         format_version: FORMAT_VERSION,

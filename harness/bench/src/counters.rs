@@ -69,7 +69,7 @@ impl Counters {
 
 /// The metric, if it is one to pass on and has a value.
 pub(crate) fn kept(metric: Metric) -> Option<Named> {
-    let Metric { name, unit, better, reading } = metric;
+    let Metric { name, unit, better, reading, at: _ } = metric;
     match reading {
         Reading::Value(value)
             if value.is_finite() && KEPT.contains(&name.as_str()) =>

@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 13] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -19,6 +19,15 @@ const SHIPPED: [(&str, &str); 7] = [
     ("slm-quick", include_str!("../plans/slm-quick.toml")),
     ("slm-default", include_str!("../plans/slm-default.toml")),
     ("slm-full", include_str!("../plans/slm-full.toml")),
+    ("interference-quick", include_str!("../plans/interference-quick.toml")),
+    (
+        "interference-default",
+        include_str!("../plans/interference-default.toml"),
+    ),
+    ("interference-full", include_str!("../plans/interference-full.toml")),
+    ("snr-quick", include_str!("../plans/snr-quick.toml")),
+    ("snr-default", include_str!("../plans/snr-default.toml")),
+    ("snr-full", include_str!("../plans/snr-full.toml")),
 ];
 
 /// The plan that the arguments ask for, every case complete.
@@ -138,7 +147,23 @@ fn check_profiles(file: &PlanFile, text: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A workload's name alone, without axes, is its own plan at this depth;
+/// Several workloads' plans as one.
+fn joined(plans: Vec<PlanFile>) -> PlanFile {
+    let mut plans = plans.into_iter();
+    let Some(mut all) = plans.next() else { return PlanFile::default() };
+    for plan in plans {
+        all.name = format!("{} {}", all.name, plan.name);
+        for profile in plan.predict_on {
+            if !all.predict_on.contains(&profile) {
+                all.predict_on.push(profile);
+            }
+        }
+        all.entries.extend(plan.entries);
+    }
+    all
+}
+
+/// Workloads' names alone, without axes, are their own plans at this depth;
 /// anything else is the cases themselves.
 fn requested(
     patterns: &[String],
@@ -147,16 +172,17 @@ fn requested(
     catalogue: &Catalogue,
 ) -> Result<PlanFile> {
     let whole = |pattern: &String| catalogue.workload(pattern).is_some();
-    if let [pattern] = patterns
-        && whole(pattern)
-        && axes.is_empty()
-    {
+    if patterns.iter().all(whole) && axes.is_empty() {
         let suffix = match depth {
             Depth::Quick => "quick",
             Depth::Default => "default",
             Depth::Full => "full",
         };
-        return shipped(&format!("{pattern}-{suffix}"));
+        let plans = patterns
+            .iter()
+            .map(|pattern| shipped(&format!("{pattern}-{suffix}")))
+            .collect::<Result<Vec<_>>>()?;
+        return Ok(joined(plans));
     }
     let budget = match depth {
         Depth::Quick => Seconds(1.0),

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use assay_interference::Interference;
 use assay_measure::Workload;
 use assay_operators::Operators;
 use assay_schema::{Case, Catalogue, Precision};
 use assay_slm::Slm;
+use assay_snr::Snr;
 use assay_trace::Graph;
 
 /// All workloads.
-pub(crate) fn workloads() -> [&'static dyn Workload; 2] {
-    [&Operators, &Slm]
+pub(crate) fn workloads() -> [&'static dyn Workload; 4] {
+    [&Operators, &Slm, &Interference, &Snr]
 }
 
 /// The workload of a case.
@@ -140,6 +142,16 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
             let request = assay_slm::Request::new(case, config)
                 .with_context(|| case.to_string())?;
             Ok(assay_slm::trace(&request)?)
+        }
+        "interference" => {
+            let request = assay_interference::Request::new(case)
+                .with_context(|| case.to_string())?;
+            Ok(assay_interference::trace(&request)?)
+        }
+        "snr" => {
+            let request = assay_snr::Request::new(case)
+                .with_context(|| case.to_string())?;
+            Ok(assay_snr::trace(&request)?)
         }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }

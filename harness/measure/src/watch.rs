@@ -117,6 +117,19 @@ impl<'a> Watch<'a> {
         result
     }
 
+    /// As [`part`](Self::part), and tells the time: for a session that must
+    /// report a sum of parts, such as training time up to an epoch.
+    pub fn timed_part<R>(
+        &mut self,
+        name: &'static str,
+        body: impl FnOnce(&mut Self) -> R,
+    ) -> (R, Seconds) {
+        let result = self.part(name, body);
+        let tape = self.tapes.iter().find(|tape| tape.part == name);
+        let last = tape.and_then(|tape| tape.taken.last());
+        (result, last.map_or(Seconds(0.0), |taken| taken.seconds))
+    }
+
     /// Records a part that something else timed: a device's own timer, or
     /// another process.
     pub fn record(&mut self, name: &'static str, time: Seconds) {
@@ -162,6 +175,19 @@ impl<'a> Watch<'a> {
         better: Better,
         value: f64,
     ) {
+        self.quality_at(name, unit, better, value, []);
+    }
+
+    /// A [`quality`](Self::quality) at a place on its own axes: an accuracy
+    /// at one signal-to-noise ratio, a cell of a confusion matrix.
+    pub fn quality_at<const N: usize>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        unit: &str,
+        better: Better,
+        value: f64,
+        at: [(&str, &str); N],
+    ) {
         let name = format!("quality/{}", name.into());
         let metric = if value.is_finite() {
             Metric::value(name, unit, better, value)
@@ -169,14 +195,16 @@ impl<'a> Watch<'a> {
             let why = format!("{value} at step {}", self.step);
             Metric::unavailable(name, unit, better, why)
         };
-        let quality = Quality { step: self.step, metric };
-        let same = self
-            .qualities
-            .iter_mut()
-            .find(|old| old.metric.name == quality.metric.name);
+        let quality = Quality { step: self.step, metric: metric.at(at) };
+        let same = self.qualities.iter_mut().filter(|_| self.keep_last).find(
+            |old| {
+                old.metric.name == quality.metric.name
+                    && old.metric.at == quality.metric.at
+            },
+        );
         match same {
-            Some(old) if self.keep_last => *old = quality,
-            Some(_) | None => self.qualities.push(quality),
+            Some(old) => *old = quality,
+            None => self.qualities.push(quality),
         }
     }
 

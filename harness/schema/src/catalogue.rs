@@ -194,6 +194,26 @@ impl AxisSpec {
         }
     }
 
+    /// An axis of finite numbers from `min` to `max`.
+    pub fn number(
+        name: impl Into<String>,
+        min: f64,
+        max: f64,
+        default: f64,
+        doc: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            values: AxisValues::Number { min, max },
+            default: default.to_string(),
+            default_by: BTreeMap::new(),
+            applies_to: Vec::new(),
+            follows: None,
+            examples: Vec::new(),
+            doc: doc.into(),
+        }
+    }
+
     /// An axis of words whose default is the first, for all models and
     /// phases.
     pub fn words<W: Into<String>>(

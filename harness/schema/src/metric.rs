@@ -1,6 +1,8 @@
 //! Metrics: a named quantity with a unit and a direction, and a reading that
 //! is either a value or the reason why there is none. Never a silent zero.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Which way is good.
@@ -35,6 +37,10 @@ pub struct Metric {
     pub unit: String,
     /// Which way is good.
     pub better: Better,
+    /// Where on the metric's own axes it was taken: `snr_db` to `-10` for an
+    /// accuracy at one signal-to-noise ratio. Empty for most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub at: BTreeMap<String, String>,
     /// The value, or why there is none.
     pub reading: Reading,
 }
@@ -51,6 +57,7 @@ impl Metric {
             name: name.into(),
             unit: unit.into(),
             better,
+            at: BTreeMap::new(),
             reading: Reading::Value(value),
         }
     }
@@ -66,7 +73,20 @@ impl Metric {
             name: name.into(),
             unit: unit.into(),
             better,
+            at: BTreeMap::new(),
             reading: Reading::Unavailable(why.into()),
         }
+    }
+    /// The same metric, at a place on its own axes.
+    #[must_use]
+    pub fn at<K: Into<String>, V: ToString>(
+        mut self,
+        places: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.at = places
+            .into_iter()
+            .map(|(axis, value)| (axis.into(), value.to_string()))
+            .collect();
+        self
     }
 }

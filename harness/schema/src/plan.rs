@@ -37,6 +37,10 @@ pub struct PlannedCase {
     /// Why it is in the plan.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
+    /// The study's experiments that it belongs to, e.g. `training-snr`; a
+    /// case that serves as a baseline is in several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<String>,
 }
 
 /// Cases in the order in which they run.

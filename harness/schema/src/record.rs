@@ -1,5 +1,7 @@
 //! A record: the view of one case's events.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -146,9 +148,44 @@ impl Record {
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().rev().find_map(|(_, metric)| {
             match &metric.reading {
-                Reading::Value(value) if metric.name == name => Some(*value),
+                Reading::Value(value)
+                    if metric.name == name && metric.at.is_empty() =>
+                {
+                    Some(*value)
+                }
                 Reading::Value(_) | Reading::Unavailable(_) => None,
             }
         })
+    }
+
+    /// The values of a metric that has axes of its own, in order, each with
+    /// its place on them. A place that was read twice stands twice.
+    pub fn metric_values<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = (&'a BTreeMap<String, String>, f64)> + 'a {
+        self.metrics.iter().filter_map(move |(_, metric)| {
+            match &metric.reading {
+                Reading::Value(value)
+                    if metric.name == name && !metric.at.is_empty() =>
+                {
+                    Some((&metric.at, *value))
+                }
+                Reading::Value(_) | Reading::Unavailable(_) => None,
+            }
+        })
+    }
+
+    /// The last value of a metric at one place on its own axes.
+    pub fn metric_at(&self, name: &str, at: &[(&str, &str)]) -> Option<f64> {
+        self.metric_values(name)
+            .filter(|(place, _)| {
+                place.len() == at.len()
+                    && at.iter().all(|(axis, value)| {
+                        place.get(*axis).is_some_and(|found| found == value)
+                    })
+            })
+            .last()
+            .map(|(_, value)| value)
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
                     name,
                     unit: "B".to_owned(),
                     better: Better::Lower,
+                    at: [("snr_db".to_owned(), "-10".to_owned())].into(),
                     reading,
                 },
             }
@@ -135,6 +136,7 @@ pub(crate) fn header(cases: &[&Case]) -> RunHeader {
                     measure: true,
                     given: Vec::new(),
                     why: String::new(),
+                    experiments: Vec::new(),
                 })
                 .collect(),
         },

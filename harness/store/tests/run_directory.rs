@@ -44,6 +44,7 @@ fn header(cases: &[Case]) -> RunHeader {
                     measure: true,
                     given: Vec::new(),
                     why: "\"quoted\"".to_owned(),
+                    experiments: vec!["bands".to_owned()],
                 })
                 .collect(),
         },

@@ -18,7 +18,8 @@ pub const MOST_CASES: usize = 100_000;
 /// axis that a matched path does not have is left out for that path, so that
 /// `slm/*` may set `prompt` and `context` at once; one that no matched path
 /// has is an error. A case that two entries name is run once, in its first
-/// place: it is measured if either says so, with the longer budget.
+/// place: it is measured if either says so, with the longer budget, and
+/// belongs to the experiments of both.
 ///
 /// # Errors
 /// Unknown workload, model, phase, axis or value with the nearest valid one,
@@ -45,6 +46,11 @@ pub fn expand(
                 let earlier = &mut cases[place];
                 earlier.measure |= entry.measure;
                 earlier.budget_s = earlier.budget_s.max(entry.budget_s);
+                for experiment in &entry.experiments {
+                    if !earlier.experiments.contains(experiment) {
+                        earlier.experiments.push(experiment.clone());
+                    }
+                }
                 continue;
             }
             places.insert(case.clone(), cases.len());
@@ -54,6 +60,7 @@ pub fn expand(
                 measure: entry.measure,
                 given: entry.axes.keys().cloned().collect(),
                 why: entry.why.clone(),
+                experiments: entry.experiments.clone(),
             });
         }
     }

@@ -13,7 +13,7 @@ use crate::SweepError;
 pub const DEFAULT_BUDGET: Seconds = Seconds(10.0);
 
 /// A plan before its axes are multiplied out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlanFile {
     /// A short name, e.g. `tour`.
     pub name: String,
@@ -40,6 +40,8 @@ pub struct PlanEntry {
     pub budget_s: Seconds,
     /// Why it is in the plan.
     pub why: String,
+    /// The experiments of the study that its cases belong to.
+    pub experiments: Vec<String>,
     /// Where it stands (`plan.toml:12`), for errors; `None` for an entry that
     /// no file holds.
     pub origin: Option<String>,
@@ -54,6 +56,7 @@ impl PlanEntry {
             measure: true,
             budget_s: DEFAULT_BUDGET,
             why: String::new(),
+            experiments: Vec::new(),
             origin: None,
         }
     }
@@ -84,6 +87,8 @@ struct WireEntry {
     budget_s: Option<Spanned<f64>>,
     #[serde(default)]
     why: String,
+    #[serde(default)]
+    experiments: Vec<String>,
 }
 
 /// Reads a plan file's text; `file_name` is only for messages.
@@ -137,6 +142,7 @@ pub fn parse_plan_file(
             measure: entry.measure.unwrap_or(true),
             budget_s: budget(entry.budget_s, plan_budget)?,
             why: entry.why,
+            experiments: entry.experiments,
             origin: Some(format!("{file_name}:{line}")),
         });
     }

@@ -98,6 +98,7 @@ mod tests {
                     measure,
                     given: Vec::new(),
                     why: String::new(),
+                    experiments: Vec::new(),
                 }
             })
     }

@@ -24,6 +24,8 @@ pub(crate) enum Picture {
     Stacked(Stacked),
     Agreement(Agreement),
     Clouds(Clouds),
+    Curves(Box<Curves>),
+    Matrix(Matrix),
 }
 
 /// A point with an interval.
@@ -32,6 +34,13 @@ pub(crate) struct Spread {
     pub(crate) point: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
+}
+
+impl Spread {
+    /// A value without a spread.
+    pub(crate) fn exact(value: f64) -> Self {
+        Self { point: value, low: value, high: value }
+    }
 }
 
 impl From<&Estimate> for Spread {
@@ -142,4 +151,57 @@ pub(crate) struct Cloud {
     pub(crate) baseline: bool,
     /// Observed, predicted.
     pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Values over a number, lines or loose marks, in panels with the same axes.
+pub(crate) struct Curves {
+    pub(crate) panels: Vec<CurvePanel>,
+    pub(crate) x: Scale,
+    pub(crate) y: Scale,
+    /// Drawn across every panel.
+    pub(crate) level: Option<Level>,
+}
+
+/// An axis of [`Curves`].
+pub(crate) struct Scale {
+    /// With its unit, unless the ticks carry it: `test SNR (dB)`.
+    pub(crate) name: String,
+    /// Of the ticks; `1` for bare numbers.
+    pub(crate) unit: &'static str,
+    pub(crate) logarithmic: bool,
+    /// Both ends; from the values where there are none.
+    pub(crate) ends: Option<(f64, f64)>,
+}
+
+/// A value to compare all others with, e.g. that of guessing.
+pub(crate) struct Level {
+    pub(crate) label: String,
+    pub(crate) value: f64,
+}
+
+/// A panel of [`Curves`].
+pub(crate) struct CurvePanel {
+    /// Empty when it is the only one.
+    pub(crate) title: String,
+    pub(crate) curves: Vec<Curve>,
+}
+
+/// A line of [`Curves`], or loose marks.
+pub(crate) struct Curve {
+    pub(crate) label: String,
+    /// Curves of one style look alike in every panel; 0 to 7 differ.
+    pub(crate) style: usize,
+    /// In x order.
+    pub(crate) points: Vec<(Spread, Spread)>,
+    pub(crate) connected: bool,
+}
+
+/// Shares in rows and columns of the same names.
+pub(crate) struct Matrix {
+    pub(crate) names: Vec<String>,
+    /// What a row is, what a column is.
+    pub(crate) rows: &'static str,
+    pub(crate) columns: &'static str,
+    /// 0 to 1, a row after the other; `None` where a row is empty.
+    pub(crate) shares: Vec<Vec<Option<f64>>>,
 }

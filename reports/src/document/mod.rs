@@ -10,9 +10,9 @@ mod numbers;
 mod table;
 
 pub(crate) use figure::{
-    Agreement, AgreementPoint, Cloud, CloudPanel, Clouds, Facet, Figure,
-    IntervalRow, Intervals, Line, Picture, Roof, RoofPoint, Spread, StackRow,
-    Stacked,
+    Agreement, AgreementPoint, Cloud, CloudPanel, Clouds, Curve, CurvePanel,
+    Curves, Facet, Figure, IntervalRow, Intervals, Level, Line, Matrix,
+    Picture, Roof, RoofPoint, Scale, Spread, StackRow, Stacked,
 };
 pub(crate) use numbers::{Shown, percent, show, show_bare};
 pub(crate) use table::{Cell, Column, ColumnKind, Quantity, Table, Tone};
@@ -29,8 +29,8 @@ pub(crate) struct Document {
 /// A headed part.
 pub(crate) struct Section {
     /// Anchor; also the first part of file names.
-    pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) id: String,
+    pub(crate) title: String,
     pub(crate) blocks: Vec<Block>,
 }
 

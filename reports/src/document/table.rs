@@ -3,7 +3,7 @@
 
 use assay_schema::{Estimate, Provenance};
 
-use super::{Shown, printable, show};
+use super::{Shown, Spread, printable, show};
 
 /// A number in a cell or in a sentence.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +11,9 @@ pub(crate) struct Quantity {
     /// In `unit`, without prefix.
     pub(crate) value: f64,
     pub(crate) unit: String,
-    /// Lower end, upper end, confidence.
-    pub(crate) interval: Option<(f64, f64, f64)>,
+    /// Lower end, upper end, confidence; without one it is a range, from the
+    /// smallest observation to the largest.
+    pub(crate) interval: Option<(f64, f64, Option<f64>)>,
     /// Observations behind it.
     pub(crate) n: Option<u64>,
     pub(crate) provenance: Provenance,
@@ -21,7 +22,11 @@ pub(crate) struct Quantity {
 impl Quantity {
     /// Point and interval with the unit that suits them.
     pub(crate) fn shown(&self) -> Shown {
-        let interval = self.interval.map(|(low, high, _)| (low, high));
+        // A range of equal numbers says no more than its mean.
+        let interval = self.interval.filter(|(low, high, confidence)| {
+            confidence.is_some() || low < high
+        });
+        let interval = interval.map(|(low, high, _)| (low, high));
         show(self.value, interval, &self.unit)
     }
 
@@ -31,10 +36,11 @@ impl Quantity {
         let (low, high) = self.shown().interval?;
         let (_, _, confidence) = self.interval?;
         let usual = usual_confidence(self.provenance);
-        Some(if (confidence - usual).abs() < 0.005 {
-            format!("{low} to {high}")
-        } else {
-            format!("{low} to {high}, {:.0} %", confidence * 100.0)
+        Some(match confidence {
+            Some(confidence) if (confidence - usual).abs() >= 0.005 => {
+                format!("{low} to {high}, {:.0} %", confidence * 100.0)
+            }
+            Some(_) | None => format!("{low} to {high}"),
         })
     }
 
@@ -152,8 +158,33 @@ impl Cell {
         Self::Quantity(Quantity {
             value: estimate.point,
             unit: printable(unit),
-            interval: Some((estimate.low, estimate.high, estimate.confidence)),
+            interval: Some((
+                estimate.low,
+                estimate.high,
+                Some(estimate.confidence),
+            )),
             n: (estimate.n > 0).then_some(estimate.n),
+            provenance,
+        })
+    }
+
+    /// A mean with the smallest and the largest of `n` observations; of one
+    /// observation, that.
+    pub(crate) fn range(
+        spread: Spread,
+        n: usize,
+        unit: &str,
+        provenance: Provenance,
+    ) -> Self {
+        let Spread { point, low, high } = spread;
+        if ![point, low, high].iter().all(|end| end.is_finite()) {
+            return Self::Gap("not a finite number".into());
+        }
+        Self::Quantity(Quantity {
+            value: point,
+            unit: printable(unit),
+            interval: (n > 1).then_some((low, high, None)),
+            n: Some(n as u64),
             provenance,
         })
     }

@@ -4,9 +4,10 @@
 use assay_schema::{Provenance, Ruling};
 
 use super::{
-    Measured, RunFindings, Setting, error_summary, tokens, validation_rows,
+    Measured, RunFindings, Setting, error_summary, name, studies, tokens,
+    validation_rows,
 };
-use crate::document::{percent, printable, show};
+use crate::document::{Spread, percent, printable, show};
 
 /// The sentences of a report over runs.
 pub(crate) fn headlines(runs: &[RunFindings<'_>]) -> Vec<String> {
@@ -38,6 +39,7 @@ pub(crate) fn headlines(runs: &[RunFindings<'_>]) -> Vec<String> {
             sentences.extend(fastest_operator(run));
         }
     }
+    sentences.extend(trained(runs));
     sentences.extend(accuracy(runs));
     sentences.extend(elsewhere(runs));
     sentences.extend(claims(runs));
@@ -103,6 +105,37 @@ fn fastest_operator(run: &RunFindings<'_>) -> Option<String> {
         "The highest rate of arithmetic here is {}, in {}.",
         shown.text(),
         printable(&measured.record.case.to_string())
+    ))
+}
+
+/// The highest mean accuracy of the first experiment.
+fn trained(runs: &[RunFindings<'_>]) -> Option<String> {
+    let studies = studies(runs);
+    let study = studies.iter().find(|study| !study.experiment.is_empty())?;
+    let (setting, best) = study
+        .settings
+        .iter()
+        .filter_map(|s| Some((s, s.metric("quality/accuracy")?)))
+        .max_by(|(_, a), (_, b)| a.spread.point.total_cmp(&b.spread.point))?;
+    let Spread { point, low, high } = best.spread;
+    let shown = if best.n > 1 {
+        let text = show(point, Some((low, high)), "1").text();
+        let seeds = best.n;
+        text.replace(')', &format!(", smallest to largest of {seeds} seeds)"))
+    } else {
+        format!("{} (1 seed)", show(point, None, "1").text())
+    };
+    let place = if runs.len() > 1 {
+        format!(" on {}", printable(study.machine))
+    } else {
+        String::new()
+    };
+    // Ranges of seeds may overlap: the highest mean, not "the best".
+    Some(format!(
+        "In the experiment {}{place}, the highest mean accuracy is {shown}, \
+         of {}.",
+        printable(&study.experiment),
+        name(&setting.case, &study.differing(), &[]),
     ))
 }
 

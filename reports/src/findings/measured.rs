@@ -2,6 +2,8 @@
 
 use assay_schema::{Estimate, Record};
 
+use super::is_study;
+
 /// Confidence of every measured interval in a report.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
@@ -20,8 +22,11 @@ pub(crate) struct Measured<'a> {
 }
 
 /// Every part of every sound record that has enough samples for an interval.
+/// A study's samples are its epochs, which have no steady time: it stays out.
 pub(crate) fn measured<'a>(records: &[&'a Record]) -> Vec<Measured<'a>> {
-    let sound = records.iter().filter(|record| record.is_sound());
+    let sound = records
+        .iter()
+        .filter(|record| record.is_sound() && !is_study(&record.case));
     sound.flat_map(|record| parts(record)).collect()
 }
 

@@ -11,6 +11,7 @@ mod labels;
 mod measured;
 mod pairs;
 mod settings;
+mod studies;
 
 use assay_schema::{Outcome, Prediction, Record, Verification};
 
@@ -28,6 +29,10 @@ pub(crate) use pairs::{
     ErrorSummary, Pair, error_summary, pairs, validation_rows,
 };
 pub(crate) use settings::{Setting, settings, tokens};
+pub(crate) use studies::{
+    MODEL, OverSeeds, Series, Study, StudySetting, WORKLOAD, axis_name,
+    axis_words, is_study, name, number, studies,
+};
 
 use crate::RunData;
 
@@ -40,7 +45,8 @@ pub(crate) struct RunFindings<'a> {
     pub(crate) records: Vec<&'a Record>,
     /// Predictions that are finite, by case, profile, unit and runtime.
     pub(crate) predictions: Vec<&'a Prediction>,
-    /// Sound records with their latencies.
+    /// Sound records with their latencies; a training run of a study has
+    /// none that a median could stand for.
     pub(crate) measured: Vec<Measured<'a>>,
     /// Measured with predicted, on this machine.
     pub(crate) pairs: Vec<Pair<'a>>,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::Case;
 
-use super::{RunFindings, axes_text};
+use super::{RunFindings, axes_text, is_study};
 use crate::document::printable;
 
 /// A phase with every axis but the precision.
@@ -50,6 +50,7 @@ pub(crate) fn settings(runs: &[RunFindings<'_>]) -> Vec<Setting> {
         run.predictions
             .iter()
             .filter_map(|prediction| prediction.full_case())
+            .filter(|case| !is_study(case))
             .for_each(|case| note(&case));
     }
     let mut sorted: Vec<(Setting, usize)> = models

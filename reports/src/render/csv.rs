@@ -3,7 +3,8 @@
 //! A column of estimates becomes `KEY`, `KEY_low`, `KEY_high`,
 //! `KEY_confidence`, `KEY_n`, `KEY_unit`, `KEY_provenance`; one of numbers
 //! without intervals `KEY`, `KEY_unit`, `KEY_provenance`; a relative
-//! difference is a plain fraction. A gap is empty, never a zero. A text that a
+//! difference is a plain fraction. Without a confidence, low and high are the
+//! smallest and largest of n observations, and the value is their mean. A gap is empty, never a zero. A text that a
 //! spreadsheet would run as a formula gets a leading apostrophe.
 
 use crate::ReportError;
@@ -99,9 +100,11 @@ fn numbers(cell: &Cell) -> [String; 7] {
     match cell {
         Cell::Quantity(Quantity { value, unit, interval, n, provenance }) => {
             let (low, high, confidence) = match interval {
-                Some((low, high, confidence)) => {
-                    (low.to_string(), high.to_string(), confidence.to_string())
-                }
+                Some((low, high, confidence)) => (
+                    low.to_string(),
+                    high.to_string(),
+                    confidence.map(|c| c.to_string()).unwrap_or_default(),
+                ),
                 None => Default::default(),
             };
             [

@@ -16,7 +16,7 @@ pub(super) fn text(document: &Document, formats: &[Format]) -> String {
     );
     for (index, section) in document.sections.iter().enumerate() {
         if index > 0 {
-            out.push_str(&format!("\n## {}\n", escaped(section.title)));
+            out.push_str(&format!("\n## {}\n", escaped(&section.title)));
         }
         for block in &section.blocks {
             out.push('\n');

@@ -28,6 +28,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         Column::words("Claim", "claim"),
         Column::exact("Paper", "published"),
         Column::numbers("Here", "evidence"),
+        Column::counts("n", "n"),
         Column::words("Ruling", "ruling"),
         Column::words("Why", "reason"),
         Column::words("Source", "source"),
@@ -47,15 +48,15 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         })
         .collect();
     Some(Section {
-        id: "claims",
-        title: "Claims and rulings",
+        id: "claims".into(),
+        title: "Claims and rulings".into(),
         blocks: vec![
             Block::Paragraph(
                 "A ruling is derived from the interval by the rule in \
                  METHODOLOGY.md: supported when all of it lies inside what \
                  the claim allows, contradicted when all of it lies outside, \
                  inside-noise when it straddles the border or the effect is \
-                 smaller than the noise."
+                 smaller than the noise. n counts seeds or repetitions."
                     .into(),
             ),
             Block::Table(table),
@@ -81,6 +82,10 @@ fn row(finding: &ClaimFinding) -> Vec<Cell> {
                 evidence.provenance,
             ),
             None => Cell::Gap("no evidence".into()),
+        },
+        match finding.evidence.as_ref().map(|e| e.estimate.n as usize) {
+            Some(n) if n > 0 => Cell::Count(n),
+            Some(_) | None => Cell::none(),
         },
         Cell::status(finding.ruling.name(), tone),
         Cell::text(&finding.reason),

@@ -22,8 +22,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
     worst_first
         .sort_by(|(_, a), (_, b)| b.error.abs().total_cmp(&a.error.abs()));
     Some(Section {
-        id: "measured-and-predicted",
-        title: "Measured and predicted on this machine",
+        id: "measured-and-predicted".into(),
+        title: "Measured and predicted on this machine".into(),
         blocks: vec![
             Block::Figure(figure(runs, &worst_first)),
             Block::Table(table(runs, &worst_first)),

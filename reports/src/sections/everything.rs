@@ -4,7 +4,7 @@
 use assay_schema::{Provenance, Reading, Record};
 
 use crate::document::{Block, Cell, Column, Section, Table, Tone};
-use crate::findings::{RunFindings, tokens, why_not_charted};
+use crate::findings::{RunFindings, is_study, tokens, why_not_charted};
 
 /// The section; `None` when there is nothing at all.
 pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
@@ -14,8 +14,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         .map(Block::Table)
         .collect();
     (!blocks.is_empty()).then_some(Section {
-        id: "everything",
-        title: "Everything",
+        id: "everything".into(),
+        title: "Everything".into(),
         blocks,
     })
 }
@@ -105,6 +105,15 @@ fn measured_rows(run: &RunFindings<'_>, record: &Record) -> Vec<Vec<Cell>> {
         .iter()
         .filter(|measured| std::ptr::eq(measured.record, record))
         .collect();
+    if is_study(&record.case) {
+        return vec![row(
+            record.case.to_string(),
+            Cell::status("measured", Tone::Good),
+            Cell::Gap("a training run: see its study".into()),
+            Cell::none(),
+            remark,
+        )];
+    }
     if parts.is_empty() {
         return vec![row(
             record.case.to_string(),
@@ -214,7 +223,9 @@ fn meters(runs: &[RunFindings<'_>]) -> Option<Table> {
                     Reading::Value(value) => *value,
                     Reading::Unavailable(_) => continue,
                 };
-                if names.contains(&metric.name.as_str()) {
+                // What has axes of its own stands in its study.
+                let placed = !metric.at.is_empty();
+                if placed || names.contains(&metric.name.as_str()) {
                     continue;
                 }
                 names.push(&metric.name);

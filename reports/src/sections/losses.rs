@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use assay_schema::Reading;
+use assay_schema::{Reading, Warning};
 
 use super::counted;
 use crate::document::{Block, Cell, Column, Section, Table, Tone};
-use crate::findings::{RunFindings, why_not_charted};
+use crate::findings::{RunFindings, is_study, why_not_charted};
 
 /// The section; `None` when nothing was lost.
 pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
@@ -17,8 +17,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         .map(Block::Table)
         .collect();
     (!blocks.is_empty()).then_some(Section {
-        id: "losses",
-        title: "Not charted, warnings, missing meters",
+        id: "losses".into(),
+        title: "Not charted, warnings, missing meters".into(),
         blocks,
     })
 }
@@ -47,10 +47,11 @@ fn not_charted(runs: &[RunFindings<'_>]) -> Option<Table> {
                     Cell::status(word, tone),
                     Cell::text(&reason),
                 ]);
-            } else if !run
-                .measured
-                .iter()
-                .any(|measured| measured.record.case == record.case)
+            } else if !is_study(&record.case)
+                && !run
+                    .measured
+                    .iter()
+                    .any(|measured| measured.record.case == record.case)
             {
                 table.rows.push(vec![
                     Cell::name(&record.case.to_string()),
@@ -79,15 +80,32 @@ fn warnings(runs: &[RunFindings<'_>]) -> Option<Table> {
         ],
     );
     for run in runs {
+        let row = |case: &str, warning: &Warning| {
+            vec![
+                Cell::name(case),
+                Cell::text(&run.machine),
+                Cell::status(&warning.kind, Tone::Unsure),
+                Cell::text(&warning.message),
+            ]
+        };
+        // The training runs of a study say the same many times: one row a
+        // model and kind, with the first message.
+        let mut folded: BTreeMap<(String, &str), (usize, &Warning)> =
+            BTreeMap::new();
         for record in &run.records {
             for warning in &record.warnings {
-                table.rows.push(vec![
-                    Cell::name(&record.case.to_string()),
-                    Cell::text(&run.machine),
-                    Cell::status(&warning.kind, Tone::Unsure),
-                    Cell::text(&warning.message),
-                ]);
+                if is_study(&record.case) {
+                    let key = (record.case.path(), warning.kind.as_str());
+                    folded.entry(key).or_insert((0, warning)).0 += 1;
+                } else {
+                    let case = record.case.to_string();
+                    table.rows.push(row(&case, warning));
+                }
             }
+        }
+        for ((path, _), (count, warning)) in folded {
+            let runs = counted(count, "warning");
+            table.rows.push(row(&format!("{path}: {runs}"), warning));
         }
     }
     (!table.rows.is_empty()).then_some(table)

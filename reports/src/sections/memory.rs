@@ -7,7 +7,7 @@ use crate::document::{
     Block, Cell, Column, Figure, Picture, Section, StackRow, Stacked, Table,
     show_bare,
 };
-use crate::findings::{Labels, RunFindings};
+use crate::findings::{Labels, RunFindings, is_study};
 
 /// Parts in the order in which they are stacked.
 pub(crate) const PARTS: [&str; 5] =
@@ -44,14 +44,15 @@ impl Peak<'_> {
     }
 }
 
-/// The section; `None` without a traced peak.
+/// The section; `None` without a traced peak. Studies stay out: a hundred
+/// seeds have one peak, which the table of everything has.
 pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
     let mut peaks: Vec<Peak<'_>> = runs
         .iter()
         .flat_map(|run| {
             run.records.iter().map(|record| (run.machine.as_str(), *record))
         })
-        .filter(|(_, record)| record.is_sound())
+        .filter(|(_, record)| record.is_sound() && !is_study(&record.case))
         .filter_map(|(machine, record)| {
             let parts = values(&record.work.as_ref()?.memory_peak);
             let measured = record.metric("memory_peak");
@@ -81,8 +82,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         .collect();
     let named = several(runs);
     Some(Section {
-        id: "memory",
-        title: "Memory at its peak",
+        id: "memory".into(),
+        title: "Memory at its peak".into(),
         blocks: vec![
             Block::Figure(figure(&drawn, named)),
             Block::Table(table(&peaks, named)),

@@ -7,7 +7,7 @@ use assay_schema::{Estimate, Outcome, StopReason};
 
 use super::counted;
 use crate::document::{Block, Section, percent, printable};
-use crate::findings::RunFindings;
+use crate::findings::{RunFindings, is_study};
 
 /// The section.
 pub(super) fn section(runs: &[RunFindings<'_>]) -> Section {
@@ -17,6 +17,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Section {
             let text = [
                 plan(run),
                 samples(run),
+                studies(run),
                 stopping(run),
                 verification(run),
                 predictions(run),
@@ -40,7 +41,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Section {
          never averaged together."
             .into(),
     ));
-    Section { id: "methods", title: "Methods", blocks }
+    Section { id: "methods".into(), title: "Methods".into(), blocks }
 }
 
 fn plan(run: &RunFindings<'_>) -> Option<String> {
@@ -87,6 +88,22 @@ fn samples(run: &RunFindings<'_>) -> Option<String> {
         printable(&methods.into_iter().collect::<Vec<_>>().join("; ")),
         count(true)?,
     ))
+}
+
+fn studies(run: &RunFindings<'_>) -> Option<String> {
+    let trained = run
+        .records
+        .iter()
+        .filter(|record| record.is_sound() && is_study(&record.case))
+        .count();
+    (trained > 0).then(|| {
+        format!(
+            "{} of studies finished; what is said of a setting is the mean \
+             over its seeds, with the smallest and the largest seed. That \
+             is no confidence interval: a few seeds do not tell one.",
+            counted(trained, "training run")
+        )
+    })
 }
 
 /// The method without the effective sample size, which differs by case.

@@ -10,6 +10,7 @@ mod memory;
 mod methods;
 mod rooflines;
 mod scaling;
+mod studies;
 mod summary;
 mod throughput;
 mod validation;
@@ -24,13 +25,15 @@ pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
         return Err(ReportError::NothingToReport);
     }
     let found = findings::find(runs);
-    let sections = [
+    let timed = [
         Some(summary::section(&found)),
         comparison::section(&found),
         rooflines::section(&found),
         scaling::section(&found),
         throughput::section(&found),
         memory::section(&found),
+    ];
+    let rest = [
         claims::section(&found),
         losses::section(&found),
         everything::section(&found),
@@ -39,7 +42,12 @@ pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
     Ok(Document {
         title: summary::title(&found),
         subtitle: summary::subtitle(&found),
-        sections: sections.into_iter().flatten().collect(),
+        sections: timed
+            .into_iter()
+            .flatten()
+            .chain(studies::sections(&found))
+            .chain(rest.into_iter().flatten())
+            .collect(),
     })
 }
 
@@ -62,6 +70,13 @@ pub(crate) fn validation_of_table(validation: &Validation) -> Document {
 /// Case, and machine where several machines stand in the report.
 fn several(runs: &[RunFindings<'_>]) -> bool {
     runs.len() > 1
+}
+
+/// A word that is safe in a file name.
+fn file_word(word: &str) -> String {
+    word.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
 }
 
 /// `1 case`, `2 cases`.

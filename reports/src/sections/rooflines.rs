@@ -15,7 +15,7 @@ use crate::document::{
     Block, Cell, Column, Figure, Picture, Roof, RoofPoint, Section, Table,
     printable, show_bare,
 };
-use crate::findings::{Labels, RunFindings};
+use crate::findings::{Labels, RunFindings, is_study};
 
 /// Small panels beyond this many are left to the tables.
 const MOST_PANELS: usize = 12;
@@ -57,8 +57,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
     }
     let data = data(large.iter().chain(&small));
     Some(Section {
-        id: "roofline",
-        title: "Roofline",
+        id: "roofline".into(),
+        title: "Roofline".into(),
         blocks: vec![Block::Figure(Figure {
             id: "roofline".into(),
             title: "Cases under the roofs of their machines".into(),
@@ -82,6 +82,7 @@ fn roof(
         .filter(|p| p.profile == profile.profile && p.unit == profile.unit)
         .filter(|p| p.fits != Some(false))
         .filter_map(|p| Some((p.full_case()?, *p)))
+        .filter(|(case, _)| !is_study(case))
         .collect();
     let measured: Vec<_> = if profile.profile == "host" {
         run.measured.iter().filter(|measured| measured.whole).collect()

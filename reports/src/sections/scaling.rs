@@ -68,8 +68,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
             .join(", "),
     };
     Some(Section {
-        id: "latency",
-        title: "Latency against parameters",
+        id: "latency".into(),
+        title: "Latency against parameters".into(),
         blocks: vec![Block::Figure(Figure {
             id: "latency-against-parameters".into(),
             title: "Time of one pass against parameters".into(),

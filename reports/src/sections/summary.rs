@@ -52,7 +52,7 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Section {
         blocks.push(Block::Warnings(warnings));
     }
     blocks.extend(runs.iter().map(facts));
-    Section { id: "summary", title: "Summary", blocks }
+    Section { id: "summary".into(), title: "Summary".into(), blocks }
 }
 
 fn facts(run: &RunFindings<'_>) -> Block {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{Case, Estimate, Provenance};
 
+use super::file_word;
 use crate::document::{Block, Cell, Column, Section, Table, Tone, printable};
 use crate::findings::{RunFindings, Setting, settings, tokens};
 
@@ -42,8 +43,8 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
         )));
     }
     (!blocks.is_empty()).then_some(Section {
-        id: "tokens",
-        title: "Tokens a second, machine by machine",
+        id: "tokens".into(),
+        title: "Tokens a second, machine by machine".into(),
         blocks,
     })
 }
@@ -168,11 +169,4 @@ fn lay_out(
     }
     shown.long = Some(Box::new(long));
     shown
-}
-
-/// A word that is safe in a file name.
-fn file_word(word: &str) -> String {
-    word.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect()
 }

@@ -10,6 +10,8 @@
     reason = "a made-up case that does not parse is a bug of this file"
 )]
 
+pub(crate) mod studies;
+
 use assay_reports::{PublishedPoint, RunData};
 use assay_schema::{
     Better, Bound, Bytes, BytesPerSecond, Case, Claim, ClaimData, ClaimFinding,
@@ -543,6 +545,7 @@ pub(crate) fn tour(host: &str) -> RunData {
             measure: true,
             given: Vec::new(),
             why: String::new(),
+            experiments: Vec::new(),
         })
         .collect();
     run

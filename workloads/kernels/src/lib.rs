@@ -18,16 +18,21 @@
 mod activation;
 mod adamw;
 mod attention;
+mod batch_norm;
 mod cache;
+mod convolution;
 mod cross_entropy;
 mod door;
+mod dropout;
 mod elementwise;
 mod embedding;
 mod gated;
 mod layer_norm;
 mod linear;
+mod lstm;
 mod math;
 mod matmul;
+mod pool;
 mod product;
 mod rms_norm;
 mod rotary;
@@ -42,9 +47,17 @@ pub use activation::{
 };
 pub use adamw::{AdamW, AdamWOps, adamw, adamw_plain};
 pub use attention::{AttentionOps, attention, attention_plain};
+pub use batch_norm::{
+    BatchNormOps, batch_norm, batch_norm_inference, batch_norm_inference_plain,
+    batch_norm_plain,
+};
 pub use cache::{CacheOps, cache_write, cache_write_plain};
+pub use convolution::{Convolution, ConvolutionOps, conv, conv_plain};
 pub use cross_entropy::{CrossEntropyOps, cross_entropy, cross_entropy_plain};
 pub use door::with_plain_twins;
+pub use dropout::{
+    DropoutOps, alpha_dropout, alpha_dropout_plain, dropout, dropout_plain,
+};
 pub use elementwise::{
     ElementwiseOps, exp, exp_plain, pow, pow_plain, pow_scalar,
     pow_scalar_plain,
@@ -53,7 +66,9 @@ pub use embedding::{EmbeddingOps, embedding, embedding_plain};
 pub use gated::{GatedOps, gated, gated_plain};
 pub use layer_norm::{LayerNormOps, layer_norm, layer_norm_plain};
 pub use linear::{LinearOps, linear, linear_plain};
+pub use lstm::{LstmOps, lstm, lstm_plain};
 pub use matmul::{MatmulOps, matmul, matmul_plain};
+pub use pool::{PoolOps, max_pool, max_pool_plain};
 pub use rms_norm::{RmsNormOps, rms_norm, rms_norm_plain};
 pub use rotary::{Rotary, RotaryOps, rotary, rotary_plain};
 pub use softmax::{SoftmaxOps, softmax, softmax_plain};
@@ -68,14 +83,19 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         activation::cost,
         adamw::cost,
         attention::cost,
+        batch_norm::cost,
         cache::cost,
+        convolution::cost,
         cross_entropy::cost,
+        dropout::cost,
         elementwise::cost,
         embedding::cost,
         gated::cost,
         layer_norm::cost,
         linear::cost,
+        lstm::cost,
         matmul::cost,
+        pool::cost,
         rms_norm::cost,
         rotary::cost,
         softmax::cost,

@@ -30,6 +30,20 @@ impl Linear {
         }
     }
 
+    /// A layer with bias as PyTorch starts it: both uniform within
+    /// `1 / sqrt(inputs)`.
+    pub fn to_be_trained(
+        parameters: &mut Parameters,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
+        let bound = (inputs as f32).powf(-0.5);
+        Self {
+            weight: parameters.within([outputs, inputs], bound),
+            bias: Some(parameters.within([outputs], bound)),
+        }
+    }
+
     /// `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);

@@ -1,14 +1,16 @@
 //! What two papers really share: layers, parameters, weights by published
-//! names, golden files, the optimizer step.
+//! names, golden files, the optimizer step, the training of classifiers.
 //!
 //! Here: modules of a line or two over `kernels`, and the ways in and out of
 //! a model. Not here: models, and anything that only one workload uses.
 
 mod checkpoint;
+pub mod classification;
 mod error;
 mod golden;
 mod layers;
 mod load;
+mod networks;
 mod optimizer;
 mod parameters;
 
@@ -20,5 +22,6 @@ pub use load::{
     Binding, Slice, floats, gradient_values, load, parameter_shapes,
     parameter_values, rows,
 };
+pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
 pub use optimizer::Optimizer;
 pub use parameters::Parameters;

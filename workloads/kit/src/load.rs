@@ -169,7 +169,7 @@ pub fn load<M: Module>(
         {
             *rows *= parts;
         }
-        if whole.shape != in_file {
+        if trimmed(&whole.shape) != trimmed(&in_file) {
             return Err(KitError::Shape {
                 path: file.path().to_owned(),
                 name: binding.theirs.clone(),
@@ -185,6 +185,13 @@ pub fn load<M: Module>(
     }
     let mut fill = Fill { path: Path::default(), values };
     Ok(module.map(&mut fill))
+}
+
+/// A shape without dimensions of 1 at its end: a convolution of one dimension
+/// is one of two whose window is 1 wide.
+fn trimmed(shape: &[usize]) -> &[usize] {
+    let end = shape.iter().rposition(|&size| size != 1).map_or(0, |at| at + 1);
+    &shape[..end]
 }
 
 /// Values of all float parameters by dotted path.
@@ -263,7 +270,7 @@ impl ModuleMapper for Fill {
             return param;
         };
         param.map(|old| {
-            let data = TensorData::new(values.values, values.shape);
+            let data = TensorData::new(values.values, old.shape());
             let new = Tensor::from_data(data, &old.device());
             if old.is_require_grad() { new.require_grad() } else { new }
         })

@@ -56,6 +56,21 @@ impl Parameters {
         self.uniform([width], 0.0, 0.02)
     }
 
+    /// Uniform within `bound` of 0, as PyTorch starts its layers
+    /// (`1 / sqrt(inputs)`).
+    pub fn within<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        bound: f32,
+    ) -> Param<Tensor<D>> {
+        self.uniform(shape, 0.0, bound / 3.0_f32.sqrt())
+    }
+
+    /// The same value everywhere, whatever the seed.
+    pub fn constant(&mut self, width: usize, value: f32) -> Param<Tensor<1>> {
+        Param::from_tensor(Tensor::full([width], value, &self.device))
+    }
+
     fn uniform<const D: usize>(
         &mut self,
         shape: [usize; D],

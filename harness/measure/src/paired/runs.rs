@@ -297,11 +297,13 @@ fn answer_change(a: &Record, b: &Record) -> Option<Option<String>> {
     Some(moved)
 }
 
-/// The last reading of each metric.
+/// The last reading of each metric; those with axes of their own (an accuracy
+/// at each signal-to-noise ratio) are for figures, their sum stands beside.
 fn last_metrics(record: &Record) -> BTreeMap<&str, &Metric> {
     record
         .metrics
         .iter()
+        .filter(|(_, metric)| metric.at.is_empty())
         .map(|(_, metric)| (metric.name.as_str(), metric))
         .collect()
 }

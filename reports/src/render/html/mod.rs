@@ -18,6 +18,8 @@ const MOST_ROWS: usize = 3000;
 
 /// Letters of a text that stays on its line.
 const UNBROKEN: usize = 24;
+/// Letters of a text that wants a wide column.
+const LONG: usize = 90;
 
 const SCRIPT: &str = include_str!("tables.js");
 
@@ -229,19 +231,26 @@ fn cell(
 ) -> Markup {
     match cell {
         Cell::Text(text) => {
-            let short = text.chars().count() <= UNBROKEN;
-            html! { td.text.short[short] { (text) } }
+            let letters = text.chars().count();
+            let (short, long) = (letters <= UNBROKEN, letters >= LONG);
+            html! { td.text.short[short].long[long] { (text) } }
         }
         Cell::Name(text) => html! { td.name { code { (text) } } },
         Cell::Quantity(quantity) => {
             let title = match (quantity.interval, quantity.n) {
                 (Some((_, _, confidence)), n) => format!(
-                    "{}, {:.0} % interval{}",
+                    "{}, {}{}",
                     quantity.provenance,
-                    confidence * 100.0,
+                    match confidence {
+                        Some(share) => {
+                            format!("{:.0} % interval", share * 100.0)
+                        }
+                        None => "mean, smallest to largest".into(),
+                    },
                     n.map(|n| format!(", n = {n}")).unwrap_or_default()
                 ),
-                (None, _) => quantity.provenance.to_string(),
+                (None, Some(n)) => format!("{}, n = {n}", quantity.provenance),
+                (None, None) => quantity.provenance.to_string(),
             };
             html! {
                 td.number data-sort=(quantity.value) title=(title) {

@@ -62,6 +62,29 @@ pub(super) fn ratio_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     if near.len() <= most { near } else { inside(&FEW) }
 }
 
+/// Ticks of a linear axis between two ends: steps of 1, 2 or 5 times a power
+/// of ten.
+pub(super) fn ticks_between(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let rough = (high - low) / most.max(1) as f64;
+    if !rough.is_finite() || rough <= 0.0 {
+        return vec![low];
+    }
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|step| *step >= rough)
+        .unwrap_or(10.0 * power);
+    let hair = step * 1e-6;
+    let first = ((low - hair) / step).ceil();
+    (0..=most)
+        .map(|index| (first + index as f64) * step)
+        // -0 is zero.
+        .map(|tick| if tick.abs() < hair { 0.0 } else { tick })
+        .filter(|tick| *tick <= high + hair)
+        .collect()
+}
+
 /// Ticks of a linear axis from zero: steps of 1, 2 or 5 times a power of ten.
 pub(super) fn linear_ticks(high: f64, most: usize) -> Vec<f64> {
     let rough = high / most.max(1) as f64;
@@ -109,6 +132,8 @@ mod tests {
         assert_eq!(ratio_ticks(0.6, 1.8, 8), [0.67, 0.8, 1.0, 1.25, 1.5]);
         assert_eq!(ratio_ticks(0.6, 1.8, 4), [0.67, 1.0, 1.5]);
         assert_eq!(linear_ticks(2.6, 6), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]);
+        assert_eq!(ticks_between(-20.0, 18.0, 5), [-20.0, -10.0, 0.0, 10.0]);
+        assert_eq!(ticks_between(3.0, 3.0, 5), [3.0]);
     }
 
     #[test]

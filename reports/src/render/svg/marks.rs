@@ -15,6 +15,11 @@ pub(super) const SMALL: f64 = 11.0;
 const FAMILY: &str = "system-ui, -apple-system, Segoe UI, sans-serif";
 const BACK_END_FACTOR: f64 = 1.24;
 
+/// The font at a size, for a style of one's own.
+pub(super) fn sized(size: f64) -> FontDesc<'static> {
+    (FAMILY, size * BACK_END_FACTOR).into_font()
+}
+
 /// A style for words.
 pub(super) fn words(size: f64, h: HPos, v: VPos) -> TextStyle<'static> {
     (FAMILY, size * BACK_END_FACTOR)

@@ -8,13 +8,16 @@
 mod agreement;
 mod axes;
 mod clouds;
+mod curves;
 mod facets;
 mod intervals;
 mod marks;
+mod matrix;
 mod palette;
 mod roofline;
 mod square;
 mod stacked;
+mod symbols;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -63,6 +66,8 @@ pub(super) fn draw(
         Picture::Stacked(picture) => stacked::height(picture, width),
         Picture::Agreement(_) => agreement::height(width),
         Picture::Clouds(picture) => clouds::height(picture, width),
+        Picture::Curves(picture) => curves::height(picture, width),
+        Picture::Matrix(picture) => matrix::height(picture, width),
     };
     let mut text = String::new();
     let drawn = {
@@ -86,6 +91,8 @@ pub(super) fn draw(
                     agreement::draw(&root, picture, width)
                 }
                 Picture::Clouds(picture) => clouds::draw(&root, picture, width),
+                Picture::Curves(picture) => curves::draw(&root, picture, width),
+                Picture::Matrix(picture) => matrix::draw(&root, picture, width),
             })
             .and_then(|()| root.present())
     };

@@ -19,6 +19,9 @@ const SKY: RGBColor = RGBColor(86, 180, 233);
 const PURPLE: RGBColor = RGBColor(204, 121, 167);
 const YELLOW: RGBColor = RGBColor(240, 228, 66);
 
+/// Between paper and ink, in either theme.
+const GREY: RGBColor = RGBColor(128, 128, 128);
+
 /// Colour in the file, and the page's variable for it.
 const VARIABLES: [(RGBColor, &str); 8] = [
     (PAPER, "var(--card)"),
@@ -56,6 +59,16 @@ pub(super) fn cloud(baseline: bool, index: usize) -> RGBColor {
         (true, _) => ORANGE,
     }
 }
+
+/// The colour of the n-th curve; its mark differs, too.
+pub(super) fn curve(index: usize) -> RGBColor {
+    const CURVES: [RGBColor; 8] =
+        [BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK, GREY];
+    CURVES[index % CURVES.len()]
+}
+
+/// The colour of a share of one in a matrix.
+pub(super) const SHARE: RGBColor = BLUE;
 
 /// The colour of the n-th part of a stack: neighbours differ in lightness.
 pub(super) fn part(index: usize) -> RGBColor {

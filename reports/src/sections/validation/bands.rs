@@ -40,8 +40,8 @@ pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
     }
     table.rows.extend(line("All classes", rows));
     Some(Section {
-        id: "bands",
-        title: "How the bands cover",
+        id: "bands".into(),
+        title: "How the bands cover".into(),
         blocks: vec![
             Block::Paragraph(format!(
                 "A band is meant to hold the measured time in {:.0} of 100 \

@@ -16,8 +16,8 @@ const MOST_ROWS: usize = 300;
 /// The section; `None` without rows.
 pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
     (!rows.is_empty()).then(|| Section {
-        id: "cases",
-        title: "Case by case",
+        id: "cases".into(),
+        title: "Case by case".into(),
         blocks: vec![Block::Table(table(rows))],
     })
 }

@@ -32,8 +32,8 @@ pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
         push(&mut sources, &Cell::text(publisher), &rows, None);
     }
     Some(Section {
-        id: "devices",
-        title: "By device and by source",
+        id: "devices".into(),
+        title: "By device and by source".into(),
         blocks: vec![Block::Table(devices), Block::Table(sources)],
     })
 }

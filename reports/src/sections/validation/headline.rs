@@ -38,7 +38,7 @@ pub(super) fn section(
         blocks.push(Block::Table(table(rows)));
         blocks.extend(folds(validation, rows).map(Block::Table));
     }
-    Section { id: "summary", title: "Summary", blocks }
+    Section { id: "summary".into(), title: "Summary".into(), blocks }
 }
 
 /// A share without a sign.

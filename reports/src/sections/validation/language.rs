@@ -33,7 +33,11 @@ pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
         blocks.push(Block::Table(means(&rows, &peers)));
     }
     blocks.push(Block::Table(lines(&rows, &peers)));
-    Some(Section { id: "language-models", title: "Language models", blocks })
+    Some(Section {
+        id: "language-models".into(),
+        title: "Language models".into(),
+        blocks,
+    })
 }
 
 /// Mean errors on the rows that every peer predicts.

@@ -14,8 +14,8 @@ pub(super) fn section(validation: &Validation) -> Option<Section> {
     }
     let of = |by: LeftOutBy| left.iter().filter(|row| row.by == by).count();
     Some(Section {
-        id: "left-out",
-        title: "Rows that are not scored",
+        id: "left-out".into(),
+        title: "Rows that are not scored".into(),
         blocks: vec![
             Block::Paragraph(format!(
                 "Set aside by a note in the table: {}. Without a prediction: \

@@ -58,7 +58,7 @@ fn summary(rows: &[ValidationRow], dropped: usize) -> Section {
             counted(dropped, "row")
         )]));
     }
-    Section { id: "summary", title: "Summary", blocks }
+    Section { id: "summary".into(), title: "Summary".into(), blocks }
 }
 
 fn unsigned(fraction: f64) -> String {
@@ -149,8 +149,8 @@ fn detail(rows: &[ValidationRow]) -> Section {
         ]);
     }
     Section {
-        id: "validation",
-        title: "Case by case",
+        id: "validation".into(),
+        title: "Case by case".into(),
         blocks: vec![
             Block::Figure(Figure {
                 id: "validation".into(),

@@ -30,8 +30,8 @@ pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
             .map(|(class, rows)| Block::Figure(figure(class, &rows))),
     );
     (blocks.len() > 1).then_some(Section {
-        id: "scatter",
-        title: "Predicted over measured",
+        id: "scatter".into(),
+        title: "Predicted over measured".into(),
         blocks,
     })
 }

@@ -51,8 +51,8 @@ pub(super) fn section(rows: &[&ValidationRow]) -> Option<Section> {
         shares(sizes(by_publisher(&rows))),
     );
     Some(Section {
-        id: "worst",
-        title: "The worst decile",
+        id: "worst".into(),
+        title: "The worst decile".into(),
         blocks: vec![Block::Paragraph(text), Block::Table(table(&far))],
     })
 }

@@ -1,0 +1,194 @@
+//! The output of a convolution, and the gradient of its input, which is one
+//! too: both run over a [`Plan`] with weights packed for it.
+
+use std::mem::MaybeUninit;
+
+use super::micro::{Level, PANEL, Sums, Walk, tile, tiles};
+use super::plan::{Geometry, Plan, Source};
+use crate::rows::{fill, written};
+use crate::share::{Parts, share, share_parts};
+
+/// Values of a packed matrix of `depth` rows.
+pub(super) fn packed_len(depth: usize, cols: usize) -> usize {
+    cols.div_ceil(PANEL) * depth * PANEL
+}
+
+/// Panels of [`PANEL`] columns; `write(column, cell of row 0)` gets the cells
+/// of one column, whose rows are `PANEL` apart.
+fn pack(
+    depth: usize,
+    cols: usize,
+    write: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    fill(packed_len(depth, cols), |out| {
+        share_parts(out, depth * PANEL, |first, panel| {
+            panel.fill(MaybeUninit::new(0.0));
+            let panel = written(panel);
+            let first = first / depth;
+            for col in first..cols.min(first + PANEL) {
+                write(col, &mut panel[col - first..]);
+            }
+        });
+    })
+}
+
+/// Weights [O, C, kh, kw] as rows (height, width, channel), columns `o`.
+pub(super) fn pack_weight(weight: &[f32], g: &Geometry) -> Vec<f32> {
+    let (depth, window) = (g.taps(), g.kernel[0] * g.kernel[1]);
+    pack(depth, g.outputs, |o, cells| {
+        let weight = &weight[o * depth..][..depth];
+        for (c, weight) in weight.chunks_exact(window).enumerate() {
+            for (at, &w) in weight.iter().enumerate() {
+                cells[(at * g.channels + c) * PANEL] = w;
+            }
+        }
+    })
+}
+
+/// The same turned about: rows (height, width, output) from the last place of
+/// the window to the first, columns the channels of the folded geometry.
+pub(super) fn pack_turned(
+    weight: &[f32],
+    g: &Geometry,
+    folded: &Geometry,
+) -> Vec<f32> {
+    let window = g.kernel[0] * g.kernel[1];
+    let places = folded.kernel[0] * folded.kernel[1];
+    pack(places * g.outputs, folded.channels, |col, cells| {
+        for place in 0..places {
+            // The tap as the unfolded weights count it.
+            let tap = (places - 1 - place) * folded.channels + col;
+            let at = tap % g.channels * window + tap / g.channels;
+            for o in 0..g.outputs {
+                let row = place * g.outputs + o;
+                cells[row * PANEL] = weight[o * g.taps() + at];
+            }
+        }
+    })
+}
+
+/// Rows of output that a task works on together: its part of the input and one
+/// panel of weights stay in the second cache.
+const BLOCK: usize = 256;
+
+/// Multiply-adds that are worth a task of their own, about 20 us.
+const WORTH: usize = 2 << 20;
+
+/// `out[sample, line, position, o] = bias[o] + sum over the window`.
+pub(super) fn run(
+    plan: &Plan,
+    source: &Source<'_>,
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    relu: bool,
+    out: &mut [MaybeUninit<f32>],
+) {
+    if out.is_empty() {
+        return;
+    }
+    let level = Level::best();
+    let (depth, cols) = (plan.depth(), plan.outputs);
+    let mut padded = vec![0.0; cols.next_multiple_of(PANEL)];
+    if let Some(bias) = bias {
+        padded[..cols].copy_from_slice(bias);
+    }
+    let block = (BLOCK / plan.positions).max(plan.segments).min(plan.lines);
+    let blocks = plan.lines.div_ceil(block);
+    let units = plan.batch * blocks;
+    let work = block * plan.positions * depth.max(1) * cols;
+    let group = (WORTH / work)
+        .clamp(1, units.div_ceil(4 * rayon::current_num_threads()));
+    let parts = Parts::new(out);
+    share(units.div_ceil(group), &|task| {
+        let mut buffer = Vec::new();
+        for unit in task * group..units.min((task + 1) * group) {
+            let sample = unit / blocks;
+            let first = unit % blocks * block;
+            let lines = first..plan.lines.min(first + block);
+            let (staged, _) = plan.stage(
+                source,
+                sample..sample + 1,
+                lines.clone(),
+                &mut buffer,
+            );
+            for (panel, bias) in padded.chunks_exact(PANEL).enumerate() {
+                let packed = &packed[panel * depth * PANEL..];
+                for line in lines.clone() {
+                    let row = (sample * plan.lines + line) * plan.positions;
+                    let unit = Line {
+                        level,
+                        plan,
+                        staged,
+                        line,
+                        first,
+                        packed,
+                        bias,
+                        relu,
+                    };
+                    unit.run(&parts, row, panel * PANEL);
+                }
+            }
+        }
+    });
+}
+
+/// One line of positions and one panel of outputs.
+struct Line<'a> {
+    level: Level,
+    plan: &'a Plan,
+    staged: &'a [f32],
+    line: usize,
+    /// The first line that was staged.
+    first: usize,
+    packed: &'a [f32],
+    bias: &'a [f32],
+    relu: bool,
+}
+
+impl Line<'_> {
+    /// Writes rows from `row` on, columns from `col`.
+    fn run(&self, out: &Parts<'_>, row: usize, col: usize) {
+        let plan = self.plan;
+        let cols = PANEL.min(plan.outputs - col);
+        let (segments, at) = plan.window(self.line, self.first);
+        let walk = Walk {
+            outer: segments.len(),
+            inner: plan.taps,
+            a: [plan.step, 1],
+            b: [plan.taps * PANEL, PANEL],
+        };
+        if !segments.is_empty() {
+            let last = at
+                + (plan.positions - 1) * plan.row
+                + (segments.len() - 1) * plan.step
+                + plan.taps;
+            assert!(last <= self.staged.len(), "a window leaves its source");
+            assert!(segments.end * walk.b[0] <= self.packed.len());
+        }
+        let b = self.packed[segments.start * walk.b[0]..].as_ptr();
+        let mut a = [self.staged.as_ptr(); super::micro::ROWS];
+        for rows in tiles(plan.positions, self.level.rows()) {
+            for (a, position) in a.iter_mut().zip(rows.clone()) {
+                *a =
+                    self.staged.as_ptr().wrapping_add(at + position * plan.row);
+            }
+            let start = (row + rows.start) * plan.outputs + col;
+            let len = (rows.len() - 1) * plan.outputs + cols;
+            let sums = Sums {
+                init: self.bias.as_ptr(),
+                init_row: 0,
+                out: out.place(start, len).cast::<f32>(),
+                out_row: plan.outputs,
+                cols,
+                relu: self.relu,
+            };
+            #[expect(unsafe_code, reason = "the inner loop takes pointers")]
+            // SAFETY: windows of all positions and the packed rows were checked
+            // above, `bias` is a whole panel, `place` checks the output, and
+            // each row and panel is written by one task.
+            unsafe {
+                tile(self.level, &a[..rows.len()], b, &walk, &sums);
+            }
+        }
+    }
+}

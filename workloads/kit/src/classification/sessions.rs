@@ -1,0 +1,255 @@
+//! Sessions of a classifier: a training step, an inference, and what a study
+//! reports.
+
+use std::hint::black_box;
+
+use assay_kernels::{AdamW, with_plain_twins};
+use assay_measure::{Pace, Progress, Session, Watch, WorkloadError};
+use assay_schema::{Better, Verification};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::{Classifier, Evaluation, Examples, training_step};
+use crate::{Mode, Optimizer, Training, compare, floats, merge};
+
+/// The relative tolerance of an answer in `f32`.
+const TOLERANCE: f64 = 1e-4;
+
+/// Examples of the check at full size: the plain twins are slow.
+const CHECKED: usize = 8;
+
+/// A check against an answer from elsewhere.
+pub type Golden = Box<dyn Fn() -> Result<Verification, WorkloadError>>;
+
+/// The answer at the size that is timed, with kernels against plain twins.
+fn at_size(
+    compute: impl Fn() -> Result<Vec<f32>, WorkloadError>,
+    what: &str,
+) -> Result<Verification, WorkloadError> {
+    let fused = compute()?;
+    let plain = with_plain_twins(&compute)?;
+    Ok(compare(what, &fused, &plain, TOLERANCE))
+}
+
+fn worst(parts: Vec<Verification>) -> Result<Verification, WorkloadError> {
+    merge(parts).ok_or_else(|| WorkloadError::other("nothing was compared"))
+}
+
+/// Forward, backward and optimizer on one batch, again and again.
+pub struct TrainSession<M> {
+    model: Option<M>,
+    optimizer: Optimizer,
+    training: Training,
+    batches: Vec<(Tensor<3>, Tensor<1, Int>)>,
+    turn: usize,
+    golden: Golden,
+}
+
+impl<M: Classifier> TrainSession<M> {
+    /// `model` on a device with gradients; batches of `batch` examples are
+    /// taken in turn.
+    pub fn new(
+        model: M,
+        examples: &Examples,
+        batch: usize,
+        adam: AdamW,
+        golden: Golden,
+    ) -> Self {
+        let mut optimizer = Optimizer::new(adam);
+        optimizer.prepare(&model);
+        Self {
+            model: Some(model),
+            optimizer,
+            training: Training::new(1),
+            batches: batches(examples, batch, &Device::flex().autodiff()),
+            turn: 0,
+            golden,
+        }
+    }
+}
+
+/// The examples in batches of equal size; shorter ends are left out.
+fn batches(
+    examples: &Examples,
+    batch: usize,
+    device: &Device,
+) -> Vec<(Tensor<3>, Tensor<1, Int>)> {
+    let places: Vec<usize> = (0..examples.len()).collect();
+    places
+        .chunks_exact(batch)
+        .map(|picks| examples.batch(picks, device))
+        .collect()
+}
+
+fn lost() -> WorkloadError {
+    WorkloadError::other("the model was lost in a training step that failed")
+}
+
+impl<M: Classifier> Session for TrainSession<M> {
+    fn verify(&mut self) -> Result<Verification, WorkloadError> {
+        let model = self.model.as_ref().ok_or_else(lost)?;
+        let (x, class) = &self.batches[0];
+        let few = x.dims()[0].min(CHECKED);
+        let x = x.clone().narrow(0, 0, few);
+        let class = class.clone().narrow(0, 0, few);
+        // The same seed drops the same units in both.
+        let loss = || {
+            let mut training = Training::new(1);
+            let mode = &mut Mode::Training(&mut training);
+            let logits = model.logits(x.clone(), mode);
+            let loss = assay_kernels::cross_entropy(logits, class.clone());
+            Ok(floats(assay_trace::inner(loss)))
+        };
+        worst(vec![
+            (self.golden)()?,
+            at_size(loss, "loss of the plain twins at size")?,
+        ])
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Steady
+    }
+
+    fn iterate(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<Progress, WorkloadError> {
+        self.turn = (self.turn + 1) % self.batches.len();
+        let (x, class) = self.batches[self.turn].clone();
+        let model = self.model.take().ok_or_else(lost)?;
+        let (loss, model) = training_step(
+            model,
+            &mut self.optimizer,
+            &mut self.training,
+            x,
+            class,
+        );
+        self.model = Some(model);
+        let loss = floats(loss).first().copied().unwrap_or(f32::NAN);
+        if !loss.is_finite() {
+            let what = "training loss".to_owned();
+            return Err(WorkloadError::NotFinite { what });
+        }
+        watch.quality("loss", "nat", Better::Lower, f64::from(loss));
+        Ok(Progress::More)
+    }
+}
+
+/// A forward pass on one batch, again and again.
+pub struct InferSession<M> {
+    model: M,
+    batches: Vec<(Tensor<3>, Tensor<1, Int>)>,
+    turn: usize,
+    golden: Golden,
+}
+
+impl<M: Classifier> InferSession<M> {
+    /// `model` on a device without gradients.
+    pub fn new(
+        model: M,
+        examples: &Examples,
+        batch: usize,
+        golden: Golden,
+    ) -> Self {
+        let batches = batches(examples, batch, &Device::flex());
+        Self { model, batches, turn: 0, golden }
+    }
+}
+
+impl<M: Classifier> Session for InferSession<M> {
+    fn verify(&mut self) -> Result<Verification, WorkloadError> {
+        let x = self.batches[0].0.clone();
+        let few = x.dims()[0].min(CHECKED);
+        let x = x.narrow(0, 0, few);
+        let logits = || {
+            Ok(floats(self.model.logits(x.clone(), &mut Mode::Inference)))
+        };
+        worst(vec![
+            (self.golden)()?,
+            at_size(logits, "scores of the plain twins at size")?,
+        ])
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Steady
+    }
+
+    fn iterate(
+        &mut self,
+        _: &mut Watch<'_>,
+    ) -> Result<Progress, WorkloadError> {
+        self.turn = (self.turn + 1) % self.batches.len();
+        let x = self.batches[self.turn].0.clone();
+        black_box(self.model.logits(x, &mut Mode::Inference));
+        Ok(Progress::More)
+    }
+}
+
+/// What a study says of a trained classifier.
+pub struct Findings<'a> {
+    /// Names of classes and groups.
+    pub examples: &'a Examples,
+    /// Answers on the test set.
+    pub test: &'a Evaluation,
+    /// Named sets of classes, e.g. the technologies; may be empty.
+    pub kinds: &'a [(&'a str, Vec<u8>)],
+    /// Epochs up to the chosen one, over all trainings that make the answer.
+    pub best_epoch: f64,
+    /// Training time up to the chosen epoch, seconds.
+    pub training_seconds: f64,
+    /// Training time of an epoch, seconds.
+    pub epoch_seconds: f64,
+    /// Examples trained on.
+    pub training_examples: usize,
+    /// Authors' protocol: accuracy and training time, seconds.
+    pub authors: Option<(f64, f64)>,
+    /// Time spent choosing what to train on, seconds.
+    pub search_seconds: Option<f64>,
+}
+
+/// Writes the findings as quality metrics; accuracies are shares of 1.
+pub fn report(watch: &mut Watch<'_>, found: &Findings<'_>) {
+    let higher = Better::Higher;
+    let accuracy = found.test.accuracy();
+    watch.quality("accuracy", "1", higher, accuracy);
+    for group in found.test.groups() {
+        if let Some(share) = found.test.accuracy_of(|g, _| g == group) {
+            let at = [("snr_db", &*group.to_string())];
+            watch.quality_at("accuracy", "1", higher, share, at);
+        }
+    }
+    for (name, classes) in found.kinds {
+        let share = found.test.accuracy_of(|_, class| classes.contains(&class));
+        if let Some(share) = share {
+            let at = [("technology", *name)];
+            watch.quality_at("accuracy", "1", higher, share, at);
+        }
+        for group in found.test.groups() {
+            let own = |g, class| g == group && classes.contains(&class);
+            if let Some(share) = found.test.accuracy_of(own) {
+                let snr_db = group.to_string();
+                let at = [("technology", *name), ("snr_db", &*snr_db)];
+                watch.quality_at("accuracy", "1", higher, share, at);
+            }
+        }
+    }
+    let class = |class: u8| &*found.examples.classes[usize::from(class)];
+    for ((right, given), count) in found.test.confusion() {
+        let at = [("true", class(right)), ("predicted", class(given))];
+        watch.quality_at("confusion", "1", Better::Neither, count as f64, at);
+    }
+    let neither = Better::Neither;
+    let lower = Better::Lower;
+    watch.quality("classes", "1", neither, found.examples.classes.len() as f64);
+    watch.quality("best_epoch", "1", neither, found.best_epoch);
+    watch.quality("training_time", "s", lower, found.training_seconds);
+    watch.quality("epoch_time", "s", lower, found.epoch_seconds);
+    let examples = found.training_examples as f64;
+    watch.quality("training_examples", "1", neither, examples);
+    if let Some((accuracy, seconds)) = found.authors {
+        watch.quality("accuracy_authors", "1", higher, accuracy);
+        watch.quality("training_time_authors", "s", lower, seconds);
+    }
+    if let Some(seconds) = found.search_seconds {
+        watch.quality("search_time", "s", lower, seconds);
+    }
+}
