@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     Report(ReportArgs),
     /// Take another tool's results as a run directory.
     Import(ImportArgs),
+    /// Write a run in another form.
+    Export(ExportArgs),
     /// Say what on this machine gets in the way of measuring.
     Doctor(DoctorArgs),
     /// Compare identical code with itself, and with slowdowns of known size:
@@ -302,6 +304,17 @@ pub(crate) struct ImportArgs {
     /// The run directory [default: runs/<time>].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// published: the run, compressed; it reads like the original.
+    pub(crate) format: String,
+    /// The run directory.
+    pub(crate) run: PathBuf,
+    /// Where to; it must not hold a run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

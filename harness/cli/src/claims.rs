@@ -2,33 +2,78 @@
 
 use anyhow::Result;
 use assay_reports::PublishedPoint;
-use assay_schema::{ClaimFinding, Prediction, Record};
+use assay_schema::{ClaimFile, ClaimFinding, Evidence, Prediction, Record};
 use assay_statistics::rule;
 
-/// Rules on every claim of every workload.
+/// Rules on every claim of the papers whose workloads a run holds.
 pub(crate) fn judge(
     records: &[Record],
     predictions: &[Prediction],
 ) -> Result<Vec<ClaimFinding>> {
-    let file = assay_slm::claims()?;
-    let evidence = assay_slm::evidence(records, predictions);
-    Ok(file
-        .claim
+    let holds = |workload: &str| {
+        let prefix = format!("{workload}/");
+        records.iter().any(|record| record.case.workload == workload)
+            || predictions.iter().any(|p| p.case.starts_with(&prefix))
+    };
+    let mut found = Vec::new();
+    if holds("slm") {
+        let evidence = assay_slm::evidence(records, predictions);
+        found.extend(ruled(&assay_slm::claims()?, &evidence));
+    }
+    if holds("interference") {
+        let evidence = assay_interference::evidence(records);
+        found.extend(ruled(&assay_interference::claims()?, &evidence));
+    }
+    if holds("snr") {
+        let evidence = assay_snr::evidence(records);
+        found.extend(ruled(&assay_snr::claims()?, &evidence));
+    }
+    Ok(found)
+}
+
+/// A ruling for each claim of a paper.
+fn ruled(file: &ClaimFile, evidence: &[Evidence]) -> Vec<ClaimFinding> {
+    file.claim
         .iter()
         .map(|claim| {
-            let own: Vec<_> = evidence
+            let own: Vec<Evidence> = evidence
                 .iter()
                 .filter(|evidence| evidence.claim == claim.id)
                 .cloned()
                 .collect();
             rule(&file.paper, claim, &own)
         })
-        .collect())
+        .collect()
 }
 
-/// Published measurements that a report shows beside its own: the survey's
-/// Figure 7, for the models that are shipped.
-pub(crate) fn published() -> Result<Vec<PublishedPoint>> {
+/// Published measurements that a report shows beside its own.
+pub(crate) fn published() -> Vec<PublishedPoint> {
+    let mut points = figure_7();
+    let first = assay_interference::published();
+    points.extend(first.into_iter().map(|point| PublishedPoint {
+        case: point.case,
+        profile: assay_interference::PUBLISHED_MACHINE.to_owned(),
+        metric: point.metric,
+        value: point.value,
+        unit: point.unit,
+        source: point.source,
+        trust: point.trust,
+    }));
+    let second = assay_snr::published();
+    points.extend(second.into_iter().map(|point| PublishedPoint {
+        case: point.case,
+        profile: point.profile,
+        metric: point.metric,
+        value: point.value,
+        unit: point.unit,
+        source: point.source,
+        trust: point.trust,
+    }));
+    points
+}
+
+/// The survey's Figure 7, for the models that are shipped.
+fn figure_7() -> Vec<PublishedPoint> {
     let mut points = Vec::new();
     for point in assay_slm::figure_7() {
         let model = point.model.to_lowercase();
@@ -57,5 +102,5 @@ pub(crate) fn published() -> Result<Vec<PublishedPoint>> {
             add(case, "time", ms / 1e3, "s");
         }
     }
-    Ok(points)
+    points
 }

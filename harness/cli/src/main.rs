@@ -70,6 +70,7 @@ fn run(verb: &Verb) -> exit::Verdict {
         Verb::Compare(args) => verbs::compare::run(args),
         Verb::Report(args) => verbs::report::run(args),
         Verb::Import(args) => verbs::import::run(args),
+        Verb::Export(args) => verbs::export::run(args),
         Verb::Doctor(args) => verbs::doctor::run(args),
         Verb::Selftest(args) => verbs::selftest::run(args),
     }

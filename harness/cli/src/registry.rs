@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_interference::Interference;
+use assay_kit::Checkpoint;
 use assay_measure::Workload;
 use assay_operators::Operators;
-use assay_schema::{Case, Catalogue, Precision};
+use assay_schema::{Case, Catalogue, Precision, Verification};
 use assay_slm::Slm;
 use assay_snr::Snr;
 use assay_trace::Graph;
@@ -155,6 +156,47 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
         }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }
+}
+
+/// Anyone's weights against anyone's golden file. `model` describes a language
+/// model, of which no case is needed.
+pub(crate) fn check_golden(
+    case: Option<&Case>,
+    model: Option<&Path>,
+    weights: &Checkpoint,
+    golden: &Checkpoint,
+    tolerance: f64,
+) -> Result<Verification> {
+    let config = match (model, case) {
+        (Some(path), _) => assay_slm::Config::from_file(path)?,
+        (None, Some(case)) => match case.workload.as_str() {
+            "interference" => {
+                let request = assay_interference::Request::new(case)?;
+                let shape = assay_interference::golden::Shape {
+                    length: request.length(),
+                    classes: request.band.classes.len(),
+                    config: request.config,
+                };
+                return Ok(assay_interference::golden::check(
+                    &shape, weights, golden, tolerance,
+                )?);
+            }
+            "snr" => {
+                let request = assay_snr::Request::new(case)?;
+                return Ok(assay_snr::golden::check(
+                    &request.config,
+                    [assay_snr::LENGTH, request.classes()],
+                    weights,
+                    golden,
+                    tolerance,
+                )?);
+            }
+            _ => assay_slm::model_config(&case.model)?,
+        },
+        (None, None) => bail!("which model? name a case, or --model FILE"),
+    };
+    let phase = None;
+    Ok(assay_slm::check_golden(&config, weights, golden, phase, tolerance)?)
 }
 
 /// Loads what belongs to the process and not to a case: the tokenizer with

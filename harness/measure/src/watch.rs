@@ -196,12 +196,11 @@ impl<'a> Watch<'a> {
             Metric::unavailable(name, unit, better, why)
         };
         let quality = Quality { step: self.step, metric: metric.at(at) };
-        let same = self.qualities.iter_mut().filter(|_| self.keep_last).find(
-            |old| {
+        let same =
+            self.qualities.iter_mut().filter(|_| self.keep_last).find(|old| {
                 old.metric.name == quality.metric.name
                     && old.metric.at == quality.metric.at
-            },
-        );
+            });
         match same {
             Some(old) => *old = quality,
             None => self.qualities.push(quality),

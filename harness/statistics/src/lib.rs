@@ -11,6 +11,7 @@
 //! - [`median_estimate`], [`quantile_estimate`]: a quantile with an interval
 //!   that assumes no distribution and that autocorrelation widens.
 //! - [`Summary`]: what a table shows for a sample.
+//! - [`mean_estimate`], [`mean_of_ratios`]: repetitions that are whole runs.
 //! - [`median_ratio_estimate`], [`ratio_estimate`]: one against another.
 //! - [`Bootstrap`]: an interval of any other statistic.
 //! - [`pearson`], [`spearman`], [`LineFit`]: does one follow the other?
@@ -44,6 +45,7 @@ mod effective_size;
 mod error;
 mod finding;
 mod interval;
+mod mean;
 mod modes;
 mod multiplicity;
 mod order_ranks;
@@ -69,6 +71,7 @@ pub use finding::{Certainty, Finding, MetricKind, find};
 pub use interval::{
     independent_quantile_estimate, median_estimate, quantile_estimate,
 };
+pub use mean::{mean_estimate, mean_of_ratios};
 pub use modes::{LEAST_FOR_MODES, modes};
 pub use multiplicity::{benjamini_hochberg, e_benjamini_hochberg};
 pub use paired::{Block, Units, interquartile_mean, units_of, units_of_series};

@@ -183,6 +183,12 @@ impl Graph {
         Flops(self.operators.iter().map(|op| op.kind.flops()).sum())
     }
 
+    /// The arithmetic of one pass.
+    pub fn flops_of(&self, pass: Pass) -> Flops {
+        let own = self.operators.iter().filter(|op| op.pass == pass);
+        Flops(own.map(|op| op.kind.flops()).sum())
+    }
+
     /// Arithmetic by operator kind.
     pub fn flops_by_kind(&self) -> BTreeMap<String, Flops> {
         let mut by_kind = BTreeMap::new();

@@ -32,7 +32,8 @@ fn bench(criterion: &mut Criterion) {
     let examples = timed_examples(1, BATCH, LENGTH, CLASSES);
     let places: Vec<usize> = (0..BATCH).collect();
     for name in names() {
-        let mut group = criterion.benchmark_group(format!("interference/{name}"));
+        let mut group =
+            criterion.benchmark_group(format!("interference/{name}"));
         group.sample_size(10);
         group.bench_function("infer", |bencher| {
             let device = Device::flex();

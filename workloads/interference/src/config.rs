@@ -62,13 +62,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// No network of that name, or no such size: the nearest is given.
 pub fn config(name: &str, size: &str) -> Result<Config, InterferenceError> {
-    let unknown = |what, found: &str, nearest: Option<&str>| {
-        InterferenceError::Unknown {
+    let unknown =
+        |what, found: &str, nearest: Option<&str>| InterferenceError::Unknown {
             what,
             found: found.to_owned(),
             nearest: nearest.unwrap_or_default().to_owned(),
-        }
-    };
+        };
     let text = FILES
         .iter()
         .find(|(known, _)| *known == name)

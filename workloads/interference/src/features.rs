@@ -74,8 +74,7 @@ pub fn examples(
     for index in 0..snapshots.len() {
         let class = class_of[usize::from(snapshots.class[index])];
         let Some(class) = class else { continue };
-        let values =
-            representation.of(&spectrum, snapshots.snapshot(index));
+        let values = representation.of(&spectrum, snapshots.snapshot(index));
         for &bin in &bins {
             examples.features.extend(&values[2 * bin..2 * bin + 2]);
         }
@@ -109,7 +108,8 @@ fn standardise(examples: &mut Examples, train: &[usize]) {
         };
         let count = (train.len() * examples.length).max(1) as f64;
         let mean = values().sum::<f64>() / count;
-        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        let variance =
+            values().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
         let scale = if variance > 0.0 { variance.sqrt().recip() } else { 1.0 };
         for value in examples.features.iter_mut().skip(column).step_by(2) {
             *value = ((f64::from(*value) - mean) * scale) as f32;

@@ -197,7 +197,12 @@ pub fn check_classifier<M: Classifier, E: From<KitError>>(
         let right = golden.floats("output.logits")?;
         let logits =
             make(&device)?.logits(input(&device), &mut Mode::Inference);
-        parts.push(compare("scores", &floats(logits), &right.values, tolerance));
+        parts.push(compare(
+            "scores",
+            &floats(logits),
+            &right.values,
+            tolerance,
+        ));
     }
     if names.iter().any(|name| name == "output.loss") {
         let device = device.autodiff();

@@ -7,7 +7,16 @@
 //! `select` what a network sees; [`Interference`] is the workload (a training
 //! step, an inference, a study), [`trace()`] its operator graph.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
 mod bands;
+mod claims;
 mod config;
 mod data;
 mod error;
@@ -21,6 +30,7 @@ mod trace;
 mod workload;
 
 pub use bands::Band;
+pub use claims::{PUBLISHED_MACHINE, Published, claims, evidence, published};
 pub use config::{Config, SIZES, config, names};
 pub use data::{check_fits, generate, snapshots};
 pub use error::InterferenceError;

@@ -3,7 +3,9 @@
 //!
 //! By magnitude the paper ranks each example's own bins. The authors' code
 //! scores a bin by `a^2 + |b|` of its two columns, a misplaced parenthesis;
-//! that is an option here, and `a^2 + b^2` is the rule.
+//! that is an option here, and `a^2 + b^2` is the rule. Scores are of values
+//! on the standard scale; whether the authors scored before or after scaling
+//! is not known.
 
 use assay_kit::classification::Examples;
 use nalgebra::DMatrix;
@@ -110,6 +112,8 @@ fn authors(a: f32, b: f32) -> f32 {
 /// A sorted random choice.
 fn random(from: usize, count: usize, seed: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Streams 1 and 2 split and order the examples.
+    rng.set_stream(3);
     let mut all: Vec<usize> = (0..from).collect();
     for place in 0..count.min(from) {
         let left = (from - place) as u128;
@@ -140,10 +144,7 @@ fn ranked(
     bins
 }
 
-fn pick(
-    examples: &Examples,
-    bins: impl Fn(&[f32]) -> Vec<usize>,
-) -> Examples {
+fn pick(examples: &Examples, bins: impl Fn(&[f32]) -> Vec<usize>) -> Examples {
     let width = examples.width();
     let mut features = Vec::new();
     let mut length = 0;
@@ -229,7 +230,8 @@ mod tests {
     }
 
     fn kept(method: Method, one_in: usize, features: &[f32]) -> Vec<f32> {
-        select(one(features), &[0], &Keep { method, one_in, polar: false }, 3).features
+        select(one(features), &[0], &Keep { method, one_in, polar: false }, 3)
+            .features
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! One training run as a session: an iteration is an epoch.
 
 use assay_kit::classification::{
-    Evaluation, Examples, Findings, Fit, Golden, Schedule, Split, report,
+    Evaluation, Examples, Findings, Fit, Golden, Schedule, Split,
+    flops_of_example, report,
 };
 use assay_kit::{Parameters, merge};
 use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
-use assay_schema::{Better, Verification};
+use assay_schema::{Better, Flops, Verification};
 use burn::tensor::Device;
 
 use crate::networks::Network;
-use crate::{InterferenceError, Request, data, features, golden};
+use crate::{InterferenceError, Request, data, features, golden, trace};
 
 /// Share of a cell that is kept for the test (the authors': 0.33).
 pub const TEST_SHARE: f64 = 0.33;
@@ -54,12 +55,14 @@ pub fn examples_of(
 ) -> Result<(Examples, Split), InterferenceError> {
     let set = data::snapshots(context, request.per_cell, request.convention)?;
     let raw = features::examples(&set, request.representation, &request.band);
-    let mut split =
+    let split =
         Split::by_cell(&raw, TEST_SHARE, VALIDATION_SHARE, request.seed);
-    if let Some(snr_db) = request.train_snr_db {
-        split = split.training_only(|place| raw.group[place] == snr_db);
-    }
+    // The scale is that of all SNRs together, whichever are trained on.
     let ready = features::prepare(&raw, &split, &request.keep, request.seed);
+    let split = match request.train_snr_db {
+        Some(snr_db) => split.training_only(|place| raw.group[place] == snr_db),
+        None => split,
+    };
     Ok((ready, split))
 }
 
@@ -69,6 +72,8 @@ pub(crate) struct StudySession {
     split: Split,
     fit: Fit<Network>,
     golden: Golden,
+    real_data: bool,
+    flops: [Flops; 2],
 }
 
 impl StudySession {
@@ -93,7 +98,9 @@ impl StudySession {
         };
         let fit = Fit::new(model, &split, schedule);
         let golden = golden::check_of(&request.model);
-        Ok(Self { examples, split, fit, golden })
+        let real_data = context.data.is_some();
+        let flops = flops_of_example(&trace(request)?, request.batch);
+        Ok(Self { examples, split, fit, golden, real_data, flops })
     }
 
     fn report(&self, watch: &mut Watch<'_>) {
@@ -111,6 +118,8 @@ impl StudySession {
                 training_examples: self.fit.examples(),
                 authors: authors.map(|(accuracy, _, time)| (accuracy, time)),
                 search_seconds: None,
+                real_data: self.real_data,
+                flops: self.flops,
             },
         );
     }
@@ -152,10 +161,9 @@ pub fn epoch<M: assay_kit::classification::Classifier>(
     split: &Split,
     watch: &mut Watch<'_>,
 ) -> (f64, Evaluation) {
-    let (loss, time) =
-        watch.timed_part("training", |_| fit.train(examples));
-    let validation = watch
-        .part("evaluation", |_| fit.judge(examples, split, time.value()));
+    let (loss, time) = watch.timed_part("training", |_| fit.train(examples));
+    let validation =
+        watch.part("evaluation", |_| fit.judge(examples, split, time.value()));
     watch.quality("training_loss", "nat", Better::Lower, loss);
     let accuracy = validation.accuracy();
     watch.quality("validation_accuracy", "1", Better::Higher, accuracy);

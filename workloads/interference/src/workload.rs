@@ -198,9 +198,7 @@ fn model(
     let model =
         Network::new(&mut parameters, &request.config, length, classes)?;
     Ok(match &context.weights {
-        Some(path) => {
-            golden::load_published(model, &Checkpoint::open(path)?)?
-        }
+        Some(path) => golden::load_published(model, &Checkpoint::open(path)?)?,
         None => model,
     })
 }

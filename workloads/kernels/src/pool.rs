@@ -253,9 +253,9 @@ multiversion! {
                         out[c..c + 8].write_copy_of_slice(&best);
                         c += 8;
                     }
-                    for c in c..channels {
+                    for (c, out) in out.iter_mut().enumerate().skip(c) {
                         let best = maxima::<1>(x, at + c, image);
-                        out[c] = MaybeUninit::new(best[0]);
+                        *out = MaybeUninit::new(best[0]);
                     }
                 }
             }

@@ -4,6 +4,14 @@
 //! Here: modules of a line or two over `kernels`, and the ways in and out of
 //! a model. Not here: models, and anything that only one workload uses.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
 mod checkpoint;
 pub mod classification;
 mod error;

@@ -6,6 +6,14 @@
 //! makes the modulations of RadioML 2016; [`files`] reads the CRAWDAD arrays,
 //! the RadioML pickles and `.npy`. All give [`Snapshots`].
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
 pub mod files;
 pub mod interference;
 pub mod radioml;

@@ -62,3 +62,32 @@ impl Random {
         Complex::new(self.normal() * scale, self.normal() * scale)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_differ_and_moments_are_right() {
+        let mut a = Random::new(1, 0);
+        let mut b = Random::new(1, 1);
+        assert_ne!(a.unit(), b.unit());
+        let n = 20_000;
+        let mut power = 0.0;
+        let mut mean = Complex::new(0.0, 0.0);
+        let mut counts = [0_u32; 3];
+        for _ in 0..n {
+            let z = a.complex_normal(2.0);
+            power += z.norm_sqr() / f64::from(n);
+            mean += z / f64::from(n);
+            counts[a.below(3)] += 1;
+        }
+        // Five deviations of each.
+        assert!((power - 2.0).abs() < 5.0 * 2.0 / f64::from(n).sqrt());
+        assert!(mean.norm() < 5.0 * 2.0_f64.sqrt() / f64::from(n).sqrt());
+        for count in counts {
+            let off = f64::from(count) - f64::from(n) / 3.0;
+            assert!(off.abs() < 5.0 * (f64::from(n) * 2.0 / 9.0).sqrt());
+        }
+    }
+}

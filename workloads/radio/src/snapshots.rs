@@ -51,7 +51,9 @@ pub enum SnapshotsError {
         snr_db: i8,
     },
     /// A sample that is NaN or infinite.
-    #[error("snapshot {index} ({class}, {snr_db} dB): sample {sample} is {value}")]
+    #[error(
+        "snapshot {index} ({class}, {snr_db} dB): sample {sample} is {value}"
+    )]
     NotFinite {
         /// Which snapshot.
         index: usize,
@@ -170,5 +172,58 @@ impl Snapshots {
             return Err(SnapshotsError::NoPower { index, class, snr_db });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two classes at two SNRs, one snapshot of two samples each.
+    fn sound() -> Snapshots {
+        Snapshots {
+            length: 2,
+            iq: (1..=16).map(|value| value as f32).collect(),
+            class: vec![0, 0, 1, 1],
+            snr_db: vec![-2, 4, -2, 4],
+            classes: vec!["a".to_owned(), "b".to_owned()],
+        }
+    }
+
+    fn refusal(spoil: impl Fn(&mut Snapshots)) -> String {
+        let mut set = sound();
+        spoil(&mut set);
+        set.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sound_set_passes() {
+        assert_eq!(sound().check(), Ok(()));
+        assert_eq!(sound().snrs(), [-2, 4]);
+        assert_eq!(sound().snapshot(1), [5.0, 6.0, 7.0, 8.0]);
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_place() {
+        let cases: [(String, &str); 6] = [
+            (refusal(|s| s.class[2] = 2), "snapshot 2: class 2 is unknown"),
+            (refusal(|s| s.iq.truncate(15)), "found 15, expected 16"),
+            (refusal(|s| s.snr_db.truncate(3)), "SNR labels: found 3"),
+            (
+                refusal(|s| s.class[3] = 0),
+                "no snapshot of class `b` at 4 dB: an empty cell",
+            ),
+            (
+                refusal(|s| s.iq[13] = f32::NAN),
+                "snapshot 3 (b, 4 dB): sample 0 is NaN",
+            ),
+            (
+                refusal(|s| s.iq[4..8].fill(0.0)),
+                "snapshot 1 (a, 4 dB) has no power",
+            ),
+        ];
+        for (said, expected) in cases {
+            assert!(said.contains(expected), "{said}");
+        }
     }
 }

@@ -32,3 +32,28 @@ impl Spectrum {
         bins.iter().flat_map(|bin| [bin.re, bin.im]).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_stands_at_its_frequency_lowest_first() {
+        let tone = |k: f32| -> Vec<f32> {
+            (0..16)
+                .flat_map(|n| {
+                    let (sin, cos) =
+                        (std::f32::consts::TAU * k * n as f32 / 16.0).sin_cos();
+                    [cos, sin]
+                })
+                .collect()
+        };
+        for (k, place) in [(-8.0, 0), (-3.0, 5), (0.0, 8), (7.0, 15)] {
+            let spectrum = Spectrum::new(16).shifted(&tone(k));
+            for (bin, c) in spectrum.chunks_exact(2).enumerate() {
+                let expected = if bin == place { 16.0 } else { 0.0 };
+                assert!((c[0].hypot(c[1]) - expected).abs() < 1e-4);
+            }
+        }
+    }
+}

@@ -125,7 +125,8 @@ impl Config {
         self
     }
 
-    /// The network with another number of stacks, if it has any.
+    /// The network with another number of stacks, if it has any; its dropout
+    /// stays (the authors' script for five has 0.1).
     #[must_use]
     pub fn with_stacks(mut self, stacks: usize) -> Self {
         if let Self::McResNet(c) = &mut self {

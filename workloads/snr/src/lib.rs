@@ -7,6 +7,15 @@
 //! one SNR, all, a greedy choice, samples that vote. [`Snr`] is the workload,
 //! [`trace()`] its operator graph.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "tests compare values that are exact by construction"
+    )
+)]
+
+mod claims;
 mod config;
 mod data;
 mod error;
@@ -18,8 +27,9 @@ mod study;
 mod trace;
 mod workload;
 
+pub use claims::{PublishedNumber, claims, evidence, published};
 pub use config::{Config, NAMES, Task, config, task};
 pub use error::SnrError;
 pub use request::{Phase, Request, Source, Strategy, snrs_db};
-pub use trace::trace;
+pub use trace::{LENGTH, trace};
 pub use workload::Snr;

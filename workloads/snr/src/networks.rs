@@ -167,6 +167,10 @@ impl McCldnn {
 
 /// One of the networks.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a run holds one network, whose weights dwarf the enum"
+)]
 pub enum Network {
     /// For modulations.
     McCnn(McCnn),
@@ -190,9 +194,7 @@ impl Network {
         classes: usize,
     ) -> Result<Self, SnrError> {
         Ok(match config {
-            Config::McCnn(c) => {
-                Self::McCnn(McCnn::new(p, c, length, classes))
-            }
+            Config::McCnn(c) => Self::McCnn(McCnn::new(p, c, length, classes)),
             Config::McCldnn(c) => {
                 Self::McCldnn(McCldnn::new(p, c, length, classes))
             }

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 use assay_interference::study::technologies;
 use assay_kit::classification::{
-    Evaluation, Examples, Findings, Golden, Split, report,
+    Evaluation, Examples, Findings, Golden, Split, flops_of_example, report,
 };
 use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
-use assay_schema::{Better, Verification};
+use assay_schema::{Better, Flops, Verification};
 
 use crate::config::Task;
 use crate::data::examples_of;
 use crate::request::snrs_db;
 use crate::strategy::{Study, Target, Trained};
-use crate::{Request, SnrError, Strategy, golden};
+use crate::{Request, SnrError, Strategy, golden, trace};
 
 /// A study under way.
 pub(crate) struct StudySession {
@@ -23,6 +23,8 @@ pub(crate) struct StudySession {
     left: VecDeque<Target>,
     done: Vec<(Target, Trained)>,
     golden: Golden,
+    real_data: bool,
+    flops: [Flops; 2],
 }
 
 impl StudySession {
@@ -39,7 +41,18 @@ impl StudySession {
             None => snrs_db(request.task()).into_iter().map(Some).collect(),
         };
         let golden = golden::check_of(&request.model);
-        Ok(Self { request, examples, split, left, done: Vec::new(), golden })
+        let real_data = context.data.is_some();
+        let flops = flops_of_example(&trace(&request)?, request.batch);
+        Ok(Self {
+            request,
+            examples,
+            split,
+            left,
+            done: Vec::new(),
+            golden,
+            real_data,
+            flops,
+        })
     }
 
     fn report(&self, watch: &mut Watch<'_>) {
@@ -71,7 +84,8 @@ impl StudySession {
                 best_epoch: sum(|t| t.epochs as f64) / count,
                 training_seconds: sum(|t| t.seconds) / count,
                 epoch_seconds: sum(|t| t.all.1) / epochs,
-                training_examples: (sum(|t| t.examples as f64) / count) as usize,
+                training_examples: (sum(|t| t.examples as f64) / count)
+                    as usize,
                 authors: authors.map(|all| {
                     let mean = |f: fn(&(f64, f64)) -> f64| {
                         all.iter().map(f).sum::<f64>() / count
@@ -79,6 +93,8 @@ impl StudySession {
                     (mean(|a| a.0), mean(|a| a.1))
                 }),
                 search_seconds: searched,
+                real_data: self.real_data,
+                flops: self.flops,
             },
         );
         let total = sum(|t| t.seconds);

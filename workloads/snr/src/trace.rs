@@ -10,7 +10,7 @@ use crate::request::snrs_db;
 use crate::{Phase, Request, SnrError};
 
 /// Samples an example.
-pub(crate) const LENGTH: usize = 128;
+pub const LENGTH: usize = 128;
 
 /// Traces a case: nothing is computed, nothing allocated. A study is traced
 /// as one of its training steps, beside the examples that it holds.

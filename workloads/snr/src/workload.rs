@@ -61,7 +61,10 @@ impl Workload for Snr {
                 .only_for(["study"]),
                 AxisSpec::words(
                     "offset_db",
-                    ["0", "-10", "-8", "-6", "-4", "-2", "2", "4", "6", "8", "10"],
+                    [
+                        "0", "-10", "-8", "-6", "-4", "-2", "2", "4", "6", "8",
+                        "10",
+                    ],
                     "error of the estimate of the test's SNR, dB",
                 )
                 .only_for(["study"]),

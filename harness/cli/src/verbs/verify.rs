@@ -68,14 +68,12 @@ fn with_files(
     weights: &std::path::Path,
     golden: &std::path::Path,
 ) -> Verdict {
-    let config = match (&args.model, args.words.first()) {
-        (Some(path), _) => assay_slm::Config::from_file(path)?,
-        (None, Some(word)) => {
-            let case: assay_schema::Case = word
-                .parse()
-                .with_context(|| "which model? name a case, or --model FILE")?;
-            assay_slm::model_config(&case.model)?
-        }
+    let case = match (&args.model, args.words.split_first()) {
+        (_, Some((word, axes))) => Some(
+            registry::read_case(word, axes)
+                .with_context(|| "which model? name a case, or --model FILE")?,
+        ),
+        (Some(_), None) => None,
         (None, None) => {
             return Err(anyhow::anyhow!(
                 "which model do the weights belong to? name a case such as \
@@ -84,13 +82,11 @@ fn with_files(
             .into());
         }
     };
-    let weights = Checkpoint::open(weights)?;
-    let golden = Checkpoint::open(golden)?;
-    let found = assay_slm::check_golden(
-        &config,
-        &weights,
-        &golden,
-        None,
+    let found = registry::check_golden(
+        case.as_ref(),
+        args.model.as_deref(),
+        &Checkpoint::open(weights)?,
+        &Checkpoint::open(golden)?,
         args.tolerance,
     )?;
     print(&format!(

@@ -33,4 +33,5 @@ mod schemas;
 mod table;
 mod trace;
 mod verify;
+mod wireless;
 mod workloads;

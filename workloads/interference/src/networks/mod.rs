@@ -22,6 +22,10 @@ use crate::{Config, InterferenceError};
 
 /// One of the networks.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a run holds one network, whose weights dwarf the enum"
+)]
 pub enum Network {
     /// Two convolutions and two dense layers.
     Cnn(Cnn),

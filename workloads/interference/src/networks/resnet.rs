@@ -56,9 +56,8 @@ pub struct Unit {
 impl Unit {
     fn new(p: &mut Parameters, config: &ResNetConfig) -> Self {
         let (c, window) = (config.width, config.window);
-        let mut conv = |relu| {
-            Conv::new(p, [c, c], [window, 1], [window / 2, 0], relu)
-        };
+        let mut conv =
+            |relu| Conv::new(p, [c, c], [window, 1], [window / 2, 0], relu);
         let (conv1, conv2) = (conv(true), conv(config.second_relu));
         Self {
             conv1,

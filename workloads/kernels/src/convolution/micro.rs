@@ -3,6 +3,12 @@
 //! anywhere in memory and `k` runs over two nested strides. Output, input
 //! gradient and weight gradient of a convolution differ in what they pass.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "an index names a register of the tile; iterators over three \
+              arrays at once would hide that"
+)]
+
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps,

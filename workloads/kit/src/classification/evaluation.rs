@@ -45,9 +45,9 @@ impl Evaluation {
         (all > 0).then(|| right as f64 / all as f64)
     }
 
-    /// Share of right answers; 0 of nothing.
+    /// Share of right answers; NaN of nothing.
     pub fn accuracy(&self) -> f64 {
-        self.accuracy_of(|_, _| true).unwrap_or(0.0)
+        self.accuracy_of(|_, _| true).unwrap_or(f64::NAN)
     }
 
     /// The groups, ascending.
@@ -140,11 +140,8 @@ mod tests {
             group: vec![-2, 4, 4, 4],
             classes: vec!["a".into(), "b".into()],
         };
-        let e = Evaluation::of_predictions(
-            &examples,
-            &[0, 1, 2, 3],
-            &[0, 1, 1, 1],
-        );
+        let e =
+            Evaluation::of_predictions(&examples, &[0, 1, 2, 3], &[0, 1, 1, 1]);
         assert_eq!(e.accuracy(), 0.75);
         assert_eq!(e.accuracy_of(|g, _| g == -2), Some(1.0));
         assert_eq!(e.accuracy_of(|_, c| c == 0), Some(0.5));

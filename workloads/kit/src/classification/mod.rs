@@ -15,6 +15,8 @@ mod step;
 pub use evaluation::{Evaluation, evaluate, predictions};
 pub use examples::Examples;
 pub use fit::{Best, Fit, Schedule};
-pub use sessions::{Findings, Golden, InferSession, TrainSession, report};
+pub use sessions::{
+    Findings, Golden, InferSession, TrainSession, flops_of_example, report,
+};
 pub use split::Split;
 pub use step::{Classifier, training_step};

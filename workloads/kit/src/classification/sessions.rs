@@ -5,7 +5,8 @@ use std::hint::black_box;
 
 use assay_kernels::{AdamW, with_plain_twins};
 use assay_measure::{Pace, Progress, Session, Watch, WorkloadError};
-use assay_schema::{Better, Verification};
+use assay_schema::{Better, Flops, Verification};
+use assay_trace::{Graph, Pass};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{Classifier, Evaluation, Examples, training_step};
@@ -160,9 +161,8 @@ impl<M: Classifier> Session for InferSession<M> {
         let x = self.batches[0].0.clone();
         let few = x.dims()[0].min(CHECKED);
         let x = x.narrow(0, 0, few);
-        let logits = || {
-            Ok(floats(self.model.logits(x.clone(), &mut Mode::Inference)))
-        };
+        let logits =
+            || Ok(floats(self.model.logits(x.clone(), &mut Mode::Inference)));
         worst(vec![
             (self.golden)()?,
             at_size(logits, "scores of the plain twins at size")?,
@@ -204,6 +204,17 @@ pub struct Findings<'a> {
     pub authors: Option<(f64, f64)>,
     /// Time spent choosing what to train on, seconds.
     pub search_seconds: Option<f64>,
+    /// Whether the data are real, not generated.
+    pub real_data: bool,
+    /// Arithmetic of an example: forward, and backward.
+    pub flops: [Flops; 2],
+}
+
+/// Arithmetic of an example, forward and backward, from the graph of a
+/// training step over `batch` examples.
+pub fn flops_of_example(graph: &Graph, batch: usize) -> [Flops; 2] {
+    [Pass::Forward, Pass::Backward]
+        .map(|pass| Flops(graph.flops_of(pass).value() / batch as f64))
 }
 
 /// Writes the findings as quality metrics; accuracies are shares of 1.
@@ -248,6 +259,14 @@ pub fn report(watch: &mut Watch<'_>, found: &Findings<'_>) {
     if let Some((accuracy, seconds)) = found.authors {
         watch.quality("accuracy_authors", "1", higher, accuracy);
         watch.quality("training_time_authors", "s", lower, seconds);
+    }
+    for (name, flops) in
+        ["flops_forward", "flops_backward"].into_iter().zip(found.flops)
+    {
+        watch.quality(name, "FLOP", lower, flops.value());
+    }
+    if found.real_data {
+        watch.quality("real_data", "1", neither, 1.0);
     }
     if let Some(seconds) = found.search_seconds {
         watch.quality("search_time", "s", lower, seconds);

@@ -33,7 +33,7 @@ impl Split {
         for (place, (&class, &group)) in keys.enumerate() {
             cells.entry((class, group)).or_default().push(place);
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = stream(seed, SPLIT);
         let mut split = Self::default();
         for mut cell in cells.into_values() {
             shuffle(&mut cell, &mut rng);
@@ -69,6 +69,18 @@ impl Split {
     }
 }
 
+/// Streams of a seed: what is drawn for one purpose says nothing of another.
+pub(crate) const SPLIT: u64 = 1;
+/// As [`SPLIT`]: the order of examples.
+pub(crate) const ORDER: u64 = 2;
+
+/// One of a seed's streams.
+pub(crate) fn stream(seed: u64, which: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(which);
+    rng
+}
+
 /// Fisher and Yates.
 pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
@@ -100,11 +112,12 @@ mod tests {
         assert_eq!(split.test.len(), 6 * 3);
         assert_eq!(split.validation.len(), 6);
         assert_eq!(split.train.len(), 6 * 6);
-        let mut all: Vec<usize> = [&split.train, &split.validation, &split.test]
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
+        let mut all: Vec<usize> =
+            [&split.train, &split.validation, &split.test]
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect();
         all.sort_unstable();
         assert_eq!(all, (0..60).collect::<Vec<_>>());
         assert_ne!(split, Split::by_cell(&examples, 0.33, 0.2, 8));

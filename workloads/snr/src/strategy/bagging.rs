@@ -3,7 +3,8 @@
 //! neighbours; they vote.
 //!
 //! Left open by the paper, chosen here: each network's sample is `fraction`
-//! of a single-SNR training set, drawn without replacement; beyond an end of
+//! of a single-SNR training set, drawn without replacement; the target's own
+//! validation examples choose its epoch; beyond an end of
 //! the range there is no neighbour; of a tie the first network's answer
 //! counts.
 
@@ -26,19 +27,19 @@ impl Study<'_> {
         let group = &self.examples.group;
         let near = |place: usize| (group[place] - target).abs() <= 2;
         let own = |place: usize| group[place] == target;
-        let around = self.split.clone().testing_only(own).training_only(near);
+        let mut around =
+            self.split.clone().testing_only(own).training_only(near);
+        // The network answers at the target, so that chooses its epoch.
+        around.validation.retain(|&place| own(place));
         let single = self.split.train.iter().filter(|&&place| own(place));
         let share = self.request.fraction;
         let wanted = (single.count() as f64 * share).round().max(1.0) as usize;
-        let chosen = self.split.validation.iter().filter(|&&place| own(place));
-        let chooses = (chosen.count() as f64 * share).round().max(1.0) as usize;
         let mut votes: Vec<Vec<u8>> = Vec::new();
         let mut all = Trained::default();
         for which in 0..NETWORKS {
             let mut split = around.clone();
             let mut random = Random::new(self.request.seed, which);
             sample(&mut split.train, wanted, &mut random);
-            sample(&mut split.validation, chooses, &mut random);
             let fit = self.fit(&split, which)?;
             let (best, trained) = self.finish(fit, &split, watch)?;
             votes.push(watch.part("evaluation", |_| {
@@ -52,11 +53,8 @@ impl Study<'_> {
         }
         let answers: Vec<u8> =
             (0..around.test.len()).map(|i| vote(&votes, i)).collect();
-        let test = Evaluation::of_predictions(
-            self.examples,
-            &around.test,
-            &answers,
-        );
+        let test =
+            Evaluation::of_predictions(self.examples, &around.test, &answers);
         Ok(Trained { test, ..all })
     }
 }

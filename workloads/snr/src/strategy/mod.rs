@@ -68,18 +68,16 @@ impl Study<'_> {
                 let trains = |place: usize| self.examples.group[place] == on;
                 let split = self.split.clone().testing_only(tested);
                 let split = split.training_only(trains);
-                let split = thinned(split, self.request.fraction);
+                let split = thinned(split, self.request.fraction, false);
                 self.one(&split, 0, watch)
             }
             (Strategy::Uniform, _) => {
                 let split = self.split.clone().testing_only(tested);
-                self.one(&thinned(split, 0.125), 0, watch)
+                self.one(&thinned(split, 0.125, true), 0, watch)
             }
             (Strategy::All, _)
-            | (
-                Strategy::Boosted | Strategy::Bagged | Strategy::Single,
-                None,
-            ) => {
+            | (Strategy::Boosted | Strategy::Bagged | Strategy::Single, None) =>
+            {
                 let split = self.split.clone().testing_only(tested);
                 self.one(&split, 0, watch)
             }
@@ -98,8 +96,9 @@ impl Study<'_> {
         Schedule {
             batch: self.request.batch,
             learning_rate: self.request.config.learning_rate(),
-            // The authors': 5 for channels; for modulations, on the
-            // validation loss, 15.
+            // The authors': 5 for channels, 15 for modulations. There they
+            // watch the validation loss alone; here, as for channels, either
+            // it or the accuracy.
             patience: if channels { 5 } else { 15 },
             most_epochs: self.request.epochs,
             // A network of an ensemble has weights and an order of its own.
@@ -110,11 +109,7 @@ impl Study<'_> {
 
     /// A fit to a split, from new weights; `which` tells networks of one
     /// study apart.
-    fn fit(
-        &self,
-        split: &Split,
-        which: u64,
-    ) -> Result<Fit<Network>, SnrError> {
+    fn fit(&self, split: &Split, which: u64) -> Result<Fit<Network>, SnrError> {
         let schedule = self.schedule(which);
         let device = Device::flex().autodiff();
         let mut parameters = Parameters::random(&device, schedule.seed);
@@ -181,9 +176,13 @@ impl Study<'_> {
     }
 }
 
-/// The split with a share of its training and validation examples, spread
-/// evenly over them; at least one of each.
-pub(super) fn thinned(mut split: Split, share: f64) -> Split {
+/// The split with a share of its training examples, and of those that choose
+/// the epoch where asked, spread evenly over them; at least one of each.
+pub(super) fn thinned(
+    mut split: Split,
+    share: f64,
+    chooses_too: bool,
+) -> Split {
     let thin = |places: &mut Vec<usize>| {
         let wanted = (places.len() as f64 * share).round().max(1.0) as usize;
         let wanted = wanted.min(places.len());
@@ -192,7 +191,9 @@ pub(super) fn thinned(mut split: Split, share: f64) -> Split {
     };
     if share < 1.0 {
         thin(&mut split.train);
-        thin(&mut split.validation);
+        if chooses_too {
+            thin(&mut split.validation);
+        }
     }
     split
 }
@@ -208,10 +209,12 @@ mod tests {
             validation: (40..44).collect(),
             test: vec![99],
         };
-        let thin = thinned(split.clone(), 0.125);
+        let thin = thinned(split.clone(), 0.125, true);
         assert_eq!(thin.train, [0, 8, 16, 24, 32]);
         assert_eq!(thin.validation, [40]);
         assert_eq!(thin.test, [99]);
-        assert_eq!(thinned(split.clone(), 1.0), split);
+        assert_eq!(thinned(split.clone(), 1.0, true), split);
+        let thin = thinned(split.clone(), 0.125, false);
+        assert_eq!(thin.validation, split.validation);
     }
 }
