@@ -10,11 +10,7 @@ pub(crate) fn judge(
     records: &[Record],
     predictions: &[Prediction],
 ) -> Result<Vec<ClaimFinding>> {
-    let holds = |workload: &str| {
-        let prefix = format!("{workload}/");
-        records.iter().any(|record| record.case.workload == workload)
-            || predictions.iter().any(|p| p.case.starts_with(&prefix))
-    };
+    let holds = |workload| holds(workload, records, predictions);
     let mut found = Vec::new();
     if holds("slm") {
         let evidence = assay_slm::evidence(records, predictions);
@@ -29,6 +25,17 @@ pub(crate) fn judge(
         found.extend(ruled(&assay_snr::claims()?, &evidence));
     }
     Ok(found)
+}
+
+/// Whether a run has something of a workload.
+fn holds(
+    workload: &str,
+    records: &[Record],
+    predictions: &[Prediction],
+) -> bool {
+    let prefix = format!("{workload}/");
+    records.iter().any(|record| record.case.workload == workload)
+        || predictions.iter().any(|p| p.case.starts_with(&prefix))
 }
 
 /// A ruling for each claim of a paper.
@@ -46,8 +53,21 @@ fn ruled(file: &ClaimFile, evidence: &[Evidence]) -> Vec<ClaimFinding> {
         .collect()
 }
 
-/// Published measurements that a report shows beside its own.
-pub(crate) fn published() -> Vec<PublishedPoint> {
+/// Published measurements that a report shows beside its own: those of the
+/// workloads that the run holds.
+pub(crate) fn published(
+    records: &[Record],
+    predictions: &[Prediction],
+) -> Vec<PublishedPoint> {
+    let mut points = every_published();
+    points.retain(|point| {
+        let workload = point.case.split('/').next().unwrap_or_default();
+        holds(workload, records, predictions)
+    });
+    points
+}
+
+fn every_published() -> Vec<PublishedPoint> {
     let mut points = figure_7();
     let first = assay_interference::published();
     points.extend(first.into_iter().map(|point| PublishedPoint {

@@ -11,13 +11,15 @@ use crate::claims;
 
 /// What a report needs of a run.
 pub(crate) fn data(directory: &RunDirectory) -> Result<RunData> {
+    let records = directory.records()?;
+    let predictions = directory.predictions()?;
     Ok(RunData {
         header: directory.header().clone(),
-        records: directory.records()?,
-        predictions: directory.predictions()?,
         profiles: directory.profiles()?,
         claims: directory.claims()?,
-        published: claims::published(),
+        published: claims::published(&records, &predictions),
+        records,
+        predictions,
     })
 }
 

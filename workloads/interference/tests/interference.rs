@@ -109,8 +109,8 @@ fn a_study_holds_its_data_and_the_trace_counts_them() {
 
 #[test]
 fn a_study_learns_and_says_the_same_twice() {
-    let text = "interference/cnn/study size=tiny batch=32 per_cell=12 \
-                epochs=8 train_snr_db=10 seed=3";
+    let text = "interference/cnn/study size=tiny batch=8 per_cell=12 \
+                epochs=20 train_snr_db=10 seed=3";
     let record = ran(text);
     assert!(record.is_sound());
     let at = |snr: &str| {

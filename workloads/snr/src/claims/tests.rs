@@ -290,13 +290,14 @@ fn sides_are_compared_at_the_snrs_and_seeds_that_both_have() {
         assert_eq!(own.count(), 0, "{id}");
         first
     };
-    let loss = of("loss-mc-resnet");
-    assert_eq!(loss.n, 2);
-    assert!(loss.point.abs() < 1e-9, "{loss:?}");
-    assert!(loss.method.contains("2 SNRs from -4 to 4 dB"), "{loss:?}");
+    // A mean over two SNRs is not the paper's over all of them.
+    assert!(found.iter().all(|one| one.claim != "loss-mc-resnet"));
     let low = of("mc-resnet-low-snr");
+    assert_eq!(low.n, 2);
     assert!((low.point - 10.0).abs() < 1e-9, "{low:?}");
-    assert!((of("speed-mc-resnet").point - 8.0).abs() < 1e-9);
+    let speed = of("speed-mc-resnet");
+    assert!((speed.point - 8.0).abs() < 1e-9);
+    assert!(speed.method.contains("2 SNRs from -4 to 4 dB"), "{speed:?}");
     assert!(found.iter().all(|one| one.claim != "mc-boosting-single"));
 }
 
