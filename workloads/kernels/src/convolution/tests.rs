@@ -1,3 +1,5 @@
+//! The kernel against its plain twin, forward and backward, on every tile.
+
 use burn::Tensor;
 use burn::tensor::{Device, Distribution, Tolerance};
 

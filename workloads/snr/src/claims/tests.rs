@@ -1,3 +1,5 @@
+//! Every claim through every ruling, and how runs are gathered.
+
 use std::collections::BTreeSet;
 
 use assay_schema::{

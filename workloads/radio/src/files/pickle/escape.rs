@@ -49,7 +49,7 @@ fn escaped(rest: &[u8]) -> Result<(u8, usize), PickleFault> {
     })
 }
 
-/// A line of protocol 0's text: Latin-1 with `\uXXXX` and `\UXXXXXXXX`.
+/// A line of protocol 0's text: Latin-1 with escapes of four and of eight digits.
 pub(super) fn raw_unicode(line: &[u8]) -> Result<String, PickleFault> {
     let mut text = String::with_capacity(line.len());
     let mut rest = line;
