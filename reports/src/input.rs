@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use assay_schema::{
-    Case, ClaimFinding, Estimate, Prediction, ProfileSummary, Record, RunHeader,
+    Case, ClaimFinding, Estimate, Prediction, ProfileSummary, PublishedPoint,
+    Record, RunHeader,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,25 +28,6 @@ pub struct RunData {
     pub claims: Vec<ClaimFinding>,
     /// Numbers of somebody's paper or table.
     pub published: Vec<PublishedPoint>,
-}
-
-/// A number that somebody else published.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PublishedPoint {
-    /// The case as text; it need not parse, since papers leave axes out.
-    pub case: String,
-    /// The hardware profile, or the machine in the source's own words.
-    pub profile: String,
-    /// The metric: `time`, `memory_peak`, `tokens_per_second`, ...
-    pub metric: String,
-    /// The value, in `unit`.
-    pub value: f64,
-    /// Unit symbol.
-    pub unit: String,
-    /// Where it was published.
-    pub source: String,
-    /// How far to trust it, in words: `table`, `read off a figure`, ...
-    pub trust: String,
 }
 
 /// What a prediction is held against.

@@ -31,8 +31,7 @@ pub use calendar::utc;
 pub use choice::{Format, Kind};
 pub use error::ReportError;
 pub use input::{
-    Fold, LeftOut, LeftOutBy, Observed, PublishedPoint, RunData, Validation,
-    ValidationRow,
+    Fold, LeftOut, LeftOutBy, Observed, RunData, Validation, ValidationRow,
 };
 
 /// A file of a report.

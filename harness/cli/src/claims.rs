@@ -1,8 +1,9 @@
 //! The papers' claims: evidence from the workloads, rulings from statistics.
 
 use anyhow::Result;
-use assay_reports::PublishedPoint;
-use assay_schema::{ClaimFile, ClaimFinding, Evidence, Prediction, Record};
+use assay_schema::{
+    ClaimFile, ClaimFinding, Evidence, Prediction, PublishedPoint, Record,
+};
 use assay_statistics::rule;
 
 /// Rules on every claim of the papers whose workloads a run holds.
@@ -58,38 +59,15 @@ fn ruled(file: &ClaimFile, evidence: &[Evidence]) -> Vec<ClaimFinding> {
 pub(crate) fn published(
     records: &[Record],
     predictions: &[Prediction],
-) -> Vec<PublishedPoint> {
-    let mut points = every_published();
+) -> Result<Vec<PublishedPoint>> {
+    let mut points = figure_7();
+    points.extend(assay_interference::published()?);
+    points.extend(assay_snr::published()?);
     points.retain(|point| {
         let workload = point.case.split('/').next().unwrap_or_default();
         holds(workload, records, predictions)
     });
-    points
-}
-
-fn every_published() -> Vec<PublishedPoint> {
-    let mut points = figure_7();
-    let first = assay_interference::published();
-    points.extend(first.into_iter().map(|point| PublishedPoint {
-        case: point.case,
-        profile: assay_interference::PUBLISHED_MACHINE.to_owned(),
-        metric: point.metric,
-        value: point.value,
-        unit: point.unit,
-        source: point.source,
-        trust: point.trust,
-    }));
-    let second = assay_snr::published();
-    points.extend(second.into_iter().map(|point| PublishedPoint {
-        case: point.case,
-        profile: point.profile,
-        metric: point.metric,
-        value: point.value,
-        unit: point.unit,
-        source: point.source,
-        trust: point.trust,
-    }));
-    points
+    Ok(points)
 }
 
 /// The survey's Figure 7, for the models that are shipped.

@@ -17,7 +17,7 @@ pub(crate) fn data(directory: &RunDirectory) -> Result<RunData> {
         header: directory.header().clone(),
         profiles: directory.profiles()?,
         claims: directory.claims()?,
-        published: claims::published(&records, &predictions),
+        published: claims::published(&records, &predictions)?,
         records,
         predictions,
     })

@@ -12,7 +12,8 @@
 
 pub(crate) mod studies;
 
-use assay_reports::{PublishedPoint, RunData};
+use assay_reports::RunData;
+use assay_schema::PublishedPoint;
 use assay_schema::{
     Better, Bound, Bytes, BytesPerSecond, Case, Claim, ClaimData, ClaimFinding,
     Depth, Direction, Estimate, Evidence, Flops, FlopsPerSecond, Host,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use assay_reports::{PublishedPoint, RunData};
+use assay_reports::RunData;
+use assay_schema::PublishedPoint;
 use assay_schema::{
     Better, Claim, ClaimData, ClaimFinding, Direction, Estimate, Evidence,
     Metric, Outcome, PlannedCase, Provenance, Record, Ruling, Seconds,

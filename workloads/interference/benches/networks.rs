@@ -11,9 +11,10 @@
 use std::hint::black_box;
 
 use assay_interference::networks::Network;
-use assay_interference::{config, names, timed_examples};
-use assay_kernels::AdamW;
-use assay_kit::classification::{Classifier, training_step};
+use assay_interference::{config, names};
+use assay_kit::classification::{
+    Classifier, adam, timed_examples, training_step,
+};
 use assay_kit::{Mode, Optimizer, Parameters, Training};
 use burn::tensor::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -47,13 +48,7 @@ fn bench(criterion: &mut Criterion) {
             let device = Device::flex().autodiff();
             let mut model = Some(network(name, &device));
             let (x, class) = examples.batch(&places, &device);
-            let mut optimizer = Optimizer::new(AdamW {
-                learning_rate: 1e-4,
-                beta_1: 0.9,
-                beta_2: 0.999,
-                epsilon: 1e-8,
-                weight_decay: 0.0,
-            });
+            let mut optimizer = Optimizer::new(adam(1e-4));
             let mut training = Training::new(1);
             bencher.iter(|| {
                 let now = model.take().expect("put back below");

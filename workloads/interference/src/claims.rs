@@ -12,7 +12,8 @@ mod runs;
 mod table;
 
 use assay_schema::{
-    ClaimData, ClaimFile, Estimate, Evidence, Provenance, Record, TextError,
+    ClaimData, ClaimFile, Estimate, Evidence, Provenance, PublishedPoint,
+    Record, TextError,
 };
 
 use crate::InterferenceError;
@@ -21,9 +22,6 @@ use table::{Statistic, TABLE};
 
 const CLAIMS: &str = include_str!("../claims.toml");
 const PUBLISHED: &str = include_str!("../claims/published.csv");
-
-/// The machine that the published times were measured on, a Tesla P100.
-pub const PUBLISHED_MACHINE: &str = "nvidia-p100-pcie-16gb";
 
 /// The claims.
 ///
@@ -75,39 +73,12 @@ fn most_seeds(
     best
 }
 
-/// A number that the paper prints or draws.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Published {
-    /// The study, with the axes that the number is about.
-    pub case: String,
-    /// `accuracy`, `training_time` or `epoch_time`; the times are those of
-    /// [`PUBLISHED_MACHINE`].
-    pub metric: String,
-    /// The value, in `unit`.
-    pub value: f64,
-    /// Unit symbol.
-    pub unit: String,
-    /// Paper and table.
-    pub source: String,
-    /// How far to trust it, in words.
-    pub trust: String,
-}
-
-/// The numbers that the paper prints or draws.
-pub fn published() -> Vec<Published> {
-    PUBLISHED.lines().skip(1).filter_map(published_line).collect()
-}
-
-fn published_line(line: &str) -> Option<Published> {
-    let mut cells = line.split(',').map(str::to_owned);
-    Some(Published {
-        case: cells.next()?,
-        metric: cells.next()?,
-        value: cells.next()?.parse().ok()?,
-        unit: cells.next()?,
-        source: cells.next()?,
-        trust: cells.next()?,
-    })
+/// The numbers that the paper prints or draws; times are a Tesla P100's.
+///
+/// # Errors
+/// The embedded file does not read: a bug of this crate.
+pub fn published() -> Result<Vec<PublishedPoint>, InterferenceError> {
+    Ok(PublishedPoint::table("claims/published.csv", PUBLISHED)?)
 }
 
 #[cfg(test)]

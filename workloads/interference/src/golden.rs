@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use assay_kit::classification::{Classifier, Golden};
 use assay_kit::{
-    Binding, Checkpoint, KitError, Mode, Parameters, Slice, Training, compare,
-    floats, gradient_values, load, merge, parameter_shapes, parameter_values,
+    Checkpoint, KitError, Mode, Parameters, Training, compare, floats,
+    gradient_values, load_published, merge, parameter_values, published_name,
 };
 use assay_measure::WorkloadError;
 use assay_schema::{TextError, Verification};
@@ -121,36 +121,6 @@ impl Shape {
     }
 }
 
-/// Loads weights by their published names, which are those of the modules,
-/// but for PyTorch's `_l0` at an LSTM's.
-///
-/// # Errors
-/// Missing or extra tensors, wrong shapes, a truncated file.
-pub fn load_published<M: Classifier>(
-    model: M,
-    weights: &Checkpoint,
-) -> Result<M, KitError> {
-    let bindings: Vec<Binding> = parameter_shapes(&model)
-        .into_keys()
-        .map(|ours| {
-            let theirs = published(&ours);
-            Binding { ours, theirs, slice: Slice::Whole }
-        })
-        .collect();
-    load(model, weights, &bindings, |name| {
-        name.ends_with("num_batches_tracked")
-    })
-}
-
-fn published(ours: &str) -> String {
-    let lstm = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
-    if lstm.iter().any(|end| ours.ends_with(end)) {
-        format!("{ours}_l0")
-    } else {
-        ours.to_owned()
-    }
-}
-
 /// Runs a network on a golden file's inputs and compares every output that
 /// the file has.
 ///
@@ -222,7 +192,7 @@ pub fn check_classifier<M: Classifier, E: From<KitError>>(
         let gradients: BTreeMap<String, Vec<f32>> =
             gradient_values(&model, Tape::of(loss))
                 .into_iter()
-                .map(|(ours, values)| (published(&ours), values))
+                .map(|(ours, values)| (published_name(&ours), values))
                 .collect();
         let mut checked = Vec::new();
         for name in &names {

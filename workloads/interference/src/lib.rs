@@ -30,7 +30,7 @@ mod trace;
 mod workload;
 
 pub use bands::Band;
-pub use claims::{PUBLISHED_MACHINE, Published, claims, evidence, published};
+pub use claims::{claims, evidence, published};
 pub use config::{Config, SIZES, config, names};
 pub use data::{check_fits, generate, snapshots};
 pub use error::InterferenceError;
@@ -38,6 +38,4 @@ pub use features::{Representation, examples, prepare};
 pub use request::{Phase, Request, snrs_db};
 pub use select::{Keep, Method};
 pub use trace::{trace, trace_inference, trace_training};
-pub use workload::{
-    Interference, TURNS, check_measurable, precision_axis, timed_examples,
-};
+pub use workload::Interference;

@@ -1,6 +1,6 @@
 //! The operator graph of a case.
 
-use assay_kit::classification::{Classifier, Schedule, training_step};
+use assay_kit::classification::{Classifier, adam, training_step};
 use assay_kit::{Mode, Optimizer, Parameters, Training};
 use assay_trace::{Graph, Recorder, Role, capture};
 use burn::tensor::{Int, Tensor};
@@ -70,8 +70,7 @@ pub fn trace_training<M: Classifier>(
     let device = recorder.training_device();
     let Some(model) = make(&mut Parameters::shapes(&device)) else { return };
     mark_weights(recorder, &model);
-    let schedule = Schedule { learning_rate, ..crate::study::schedule(batch) };
-    let mut optimizer = Optimizer::new(schedule.adam());
+    let mut optimizer = Optimizer::new(adam(learning_rate));
     optimizer.prepare(&model);
     if held > 0 {
         let data = Tensor::<1>::zeros([held], &recorder.device());

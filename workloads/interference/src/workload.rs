@@ -1,77 +1,21 @@
 //! The paper as a workload: what can be run, and the sessions that run it.
 
-use assay_kit::classification::{
-    Examples, InferSession, Schedule, TrainSession,
-};
-use assay_kit::{Checkpoint, Parameters};
+use assay_kit::classification::{Timed, steady};
+use assay_kit::{Parameters, check_measurable, precision_axis};
 use assay_measure::{Context, Session, Workload, WorkloadError};
-use assay_schema::{AxisSpec, Case, Precision, WorkloadInfo};
-use burn::tensor::Device;
+use assay_schema::{AxisSpec, Case, WorkloadInfo};
 
 use crate::bands::Band;
 use crate::features::Representation;
 use crate::networks::Network;
 use crate::request::{CONVENTIONS, PUBLISHED_PER_CELL, SHARES, snrs_db};
 use crate::select::Method;
-use crate::study::{StudySession, schedule};
+use crate::study::StudySession;
 use crate::{InterferenceError, Phase, Request, config, golden};
 
 /// Interference identification (arXiv 1905.08054).
 #[derive(Debug, Default)]
 pub struct Interference;
-
-/// The axis of number formats, `f32` first.
-pub fn precision_axis() -> AxisSpec {
-    let mut names = vec![Precision::F32.name()];
-    let others = Precision::ALL.into_iter().filter(|&p| p != Precision::F32);
-    names.extend(others.map(Precision::name));
-    AxisSpec::words("precision", names, "number format")
-}
-
-/// Refuses what only predictions know: other number formats, other devices.
-///
-/// # Errors
-/// [`WorkloadError::Unsupported`] with what is supported.
-pub fn check_measurable(
-    precision: Precision,
-    device: &str,
-) -> Result<(), WorkloadError> {
-    if precision != Precision::F32 {
-        return Err(WorkloadError::Unsupported(format!(
-            "precision {precision} is not measured on this engine yet (f32 \
-             is); it is predicted"
-        )));
-    }
-    if device != "cpu" {
-        return Err(WorkloadError::Unsupported(format!(
-            "device {device} is not in this build; cpu is"
-        )));
-    }
-    Ok(())
-}
-
-/// Batches that a step or an inference takes in turn, so that no iteration
-/// sees the values of the one before.
-pub const TURNS: usize = 4;
-
-/// Examples of random values for what is only timed.
-pub fn timed_examples(
-    seed: u64,
-    count: usize,
-    length: usize,
-    classes: usize,
-) -> Examples {
-    let mut random = assay_radio::Random::new(seed, 0);
-    Examples {
-        length,
-        features: (0..count * length * 2)
-            .map(|_| random.normal() as f32)
-            .collect(),
-        class: (0..count).map(|i| (i % classes) as u8).collect(),
-        group: vec![0; count],
-        classes: (0..classes).map(|class| class.to_string()).collect(),
-    }
-}
 
 impl Workload for Interference {
     fn info(&self) -> WorkloadInfo {
@@ -96,7 +40,8 @@ impl Workload for Interference {
                 AxisSpec::integer("batch", 1, 256, "examples a step")
                     .defaulting("infer", 1)
                     .listing([1, 64, 256, 512]),
-                precision_axis().only_for(["train-step", "infer"]),
+                precision_axis("number format")
+                    .only_for(["train-step", "infer"]),
                 AxisSpec::words(
                     "band_mhz",
                     Band::NAMES,
@@ -163,42 +108,18 @@ impl Workload for Interference {
         if request.phase == Phase::Study {
             return Ok(Box::new(StudySession::new(&request, context)?));
         }
-        let training = request.phase == Phase::TrainStep;
-        let flex = Device::flex();
-        let device = if training { flex.autodiff() } else { flex };
-        let model = model(&request, context, &device)?;
-        let (batch, length) = (request.batch, request.length());
-        let classes = request.band.classes.len();
-        let examples =
-            timed_examples(context.seed, TURNS * batch, length, classes);
+        let (length, classes) = (request.length(), request.band.classes.len());
+        let timed = Timed {
+            trains: request.phase == Phase::TrainStep,
+            batch: request.batch,
+            length,
+            classes,
+            learning_rate: request.config.learning_rate(),
+        };
         let golden = golden::check_of(&request.model);
-        Ok(if training {
-            let learning_rate = request.config.learning_rate();
-            let schedule = Schedule { learning_rate, ..schedule(batch) };
-            let adam = schedule.adam();
-            let session =
-                TrainSession::new(model, &examples, batch, adam, golden);
-            Box::new(session)
-        } else {
-            Box::new(InferSession::new(model, &examples, batch, golden))
-        })
+        let make = |parameters: &mut Parameters| {
+            Network::new(parameters, &request.config, length, classes)
+        };
+        Ok(steady::<_, InterferenceError>(&timed, context, golden, make)?)
     }
-}
-
-fn model(
-    request: &Request,
-    context: &Context,
-    device: &Device,
-) -> Result<Network, InterferenceError> {
-    let (length, classes) = (request.length(), request.band.classes.len());
-    let mut parameters = match context.weights {
-        Some(_) => Parameters::shapes(device),
-        None => Parameters::random(device, context.seed),
-    };
-    let model =
-        Network::new(&mut parameters, &request.config, length, classes)?;
-    Ok(match &context.weights {
-        Some(path) => golden::load_published(model, &Checkpoint::open(path)?)?,
-        None => model,
-    })
 }

@@ -18,6 +18,7 @@ mod error;
 mod golden;
 mod layers;
 mod load;
+mod measurable;
 mod networks;
 mod optimizer;
 mod parameters;
@@ -27,9 +28,10 @@ pub use error::KitError;
 pub use golden::{compare, merge};
 pub use layers::{LayerNorm, Linear, RmsNorm};
 pub use load::{
-    Binding, Slice, floats, gradient_values, load, parameter_shapes,
-    parameter_values, rows,
+    Binding, Slice, floats, gradient_values, load, load_published,
+    parameter_shapes, parameter_values, published_name, rows,
 };
+pub use measurable::{check_measurable, precision_axis};
 pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
 pub use optimizer::Optimizer;
 pub use parameters::Parameters;

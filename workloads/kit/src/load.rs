@@ -194,6 +194,37 @@ fn trimmed(shape: &[usize]) -> &[usize] {
     &shape[..end]
 }
 
+/// Loads weights by their published names, which are those of the modules,
+/// but for PyTorch's `_l0` at an LSTM's.
+///
+/// # Errors
+/// Missing or extra tensors, wrong shapes, a truncated file.
+pub fn load_published<M: Module>(
+    model: M,
+    weights: &Checkpoint,
+) -> Result<M, KitError> {
+    let bindings: Vec<Binding> = parameter_shapes(&model)
+        .into_keys()
+        .map(|ours| {
+            let theirs = published_name(&ours);
+            Binding { ours, theirs, slice: Slice::Whole }
+        })
+        .collect();
+    load(model, weights, &bindings, |name| {
+        name.ends_with("num_batches_tracked")
+    })
+}
+
+/// The name that PyTorch gives a parameter of ours.
+pub fn published_name(ours: &str) -> String {
+    let lstm = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+    if lstm.iter().any(|end| ours.ends_with(end)) {
+        format!("{ours}_l0")
+    } else {
+        ours.to_owned()
+    }
+}
+
 /// Values of all float parameters by dotted path.
 pub fn parameter_values<M: Module>(module: &M) -> BTreeMap<String, Vec<f32>> {
     struct Visit {

@@ -110,18 +110,7 @@ impl Workload for Operators {
         };
         let operator = Operator::new(case).map_err(read)?;
         let precision = precision(case).map_err(read)?;
-        if precision != Precision::F32 {
-            return Err(WorkloadError::Unsupported(format!(
-                "precision {precision} is not measured on this engine yet \
-                 (f32 is); it is predicted"
-            )));
-        }
-        if context.device != "cpu" {
-            return Err(WorkloadError::Unsupported(format!(
-                "device {} is not in this build; cpu is",
-                context.device
-            )));
-        }
+        assay_kit::check_measurable(precision, &context.device)?;
         Ok(Box::new(OperatorSession::new(operator, context)?))
     }
 }

@@ -1,8 +1,9 @@
 //! The language models as a workload: what can be run, and the sessions that
 //! run it.
 
+use assay_kit::{check_measurable, precision_axis};
 use assay_measure::{Context, Session, Workload, WorkloadError};
-use assay_schema::{AxisSpec, Case, Precision, WorkloadInfo};
+use assay_schema::{AxisSpec, Case, WorkloadInfo};
 
 use crate::session::SlmSession;
 use crate::{Config, Phase, Request, SlmError, models};
@@ -37,20 +38,7 @@ impl Workload for Slm {
                 integer("tokens", 1, 32, "tokens generated")
                     .only_for(["generate"])
                     .listing(["32", "128"]),
-                AxisSpec::words(
-                    "precision",
-                    [Precision::F32]
-                        .into_iter()
-                        .chain(Precision::ALL)
-                        .map(Precision::name)
-                        .fold(Vec::new(), |mut names, name| {
-                            if !names.contains(&name) {
-                                names.push(name);
-                            }
-                            names
-                        }),
-                    "number format of the weights",
-                ),
+                precision_axis("number format of the weights"),
             ],
             ..WorkloadInfo::default()
         }
@@ -66,19 +54,7 @@ impl Workload for Slm {
             None => None,
         };
         let request = Request::new(case, config)?;
-        if request.precision != Precision::F32 {
-            return Err(WorkloadError::Unsupported(format!(
-                "precision {} is not measured on this engine yet (f32 is); \
-                 it is predicted",
-                request.precision
-            )));
-        }
-        if context.device != "cpu" {
-            return Err(WorkloadError::Unsupported(format!(
-                "device {} is not in this build; cpu is",
-                context.device
-            )));
-        }
+        check_measurable(request.precision, &context.device)?;
         let session = SlmSession::new(request, context)?;
         Ok(Box::new(session))
     }

@@ -12,7 +12,8 @@ mod table;
 mod tests;
 
 use assay_schema::{
-    ClaimData, ClaimFile, Evidence, Provenance, Record, TextError,
+    ClaimData, ClaimFile, Evidence, Provenance, PublishedPoint, Record,
+    TextError,
 };
 
 use crate::SnrError;
@@ -64,46 +65,10 @@ fn evidence_for(judgement: &Judgement, groups: &[Group<'_>]) -> Vec<Evidence> {
         .collect()
 }
 
-/// A number of the paper, at a case of this workload.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PublishedNumber {
-    /// The case; sizes of the data and of the batch are left out.
-    pub case: String,
-    /// The machine's hardware profile.
-    pub profile: String,
-    /// `accuracy` or `training_time`.
-    pub metric: String,
-    /// In `unit`.
-    pub value: f64,
-    /// `1` or `s`.
-    pub unit: String,
-    /// Paper, with its table or figure.
-    pub source: String,
-    /// How far to trust it.
-    pub trust: String,
-}
-
-/// The paper's tables, and its figures, digitised.
-pub fn published() -> Vec<PublishedNumber> {
-    PUBLISHED
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.split(',').collect();
-            let [case, profile, metric, value, unit, source, trust] =
-                cells.as_slice()
-            else {
-                return None;
-            };
-            Some(PublishedNumber {
-                case: (*case).to_owned(),
-                profile: (*profile).to_owned(),
-                metric: (*metric).to_owned(),
-                value: value.parse().ok()?,
-                unit: (*unit).to_owned(),
-                source: (*source).to_owned(),
-                trust: (*trust).to_owned(),
-            })
-        })
-        .collect()
+/// The paper's tables, and its figures, digitised; times are a Tesla P100's.
+///
+/// # Errors
+/// The embedded file does not read: a bug of this crate.
+pub fn published() -> Result<Vec<PublishedPoint>, SnrError> {
+    Ok(PublishedPoint::table("claims/published.csv", PUBLISHED)?)
 }

@@ -2,9 +2,9 @@
 //! (`goldens/README.md` lists the tensors); those for channels are the first
 //! paper's.
 
-use assay_interference::golden::{check_classifier, load_published};
+use assay_interference::golden::check_classifier;
 use assay_kit::classification::Golden;
-use assay_kit::{Checkpoint, Parameters};
+use assay_kit::{Checkpoint, Parameters, load_published};
 use assay_measure::WorkloadError;
 use assay_schema::{TextError, Verification};
 use burn::tensor::Device;

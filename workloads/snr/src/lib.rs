@@ -27,7 +27,7 @@ mod study;
 mod trace;
 mod workload;
 
-pub use claims::{PublishedNumber, claims, evidence, published};
+pub use claims::{claims, evidence, published};
 pub use config::{Config, NAMES, Task, config, task};
 pub use error::SnrError;
 pub use request::{Phase, Request, Source, Strategy, snrs_db};

@@ -1,13 +1,9 @@
 //! The paper as a workload: what can be run, and the sessions that run it.
 
-use assay_interference::{
-    TURNS, check_measurable, precision_axis, timed_examples,
-};
-use assay_kit::classification::{InferSession, Schedule, TrainSession};
-use assay_kit::{Checkpoint, Parameters};
+use assay_kit::classification::{Timed, steady};
+use assay_kit::{Parameters, check_measurable, precision_axis};
 use assay_measure::{Context, Session, Workload, WorkloadError};
 use assay_schema::{AxisSpec, Case, WorkloadInfo};
-use burn::tensor::Device;
 
 use crate::config::{NAMES, Task};
 use crate::networks::Network;
@@ -46,7 +42,8 @@ impl Workload for Snr {
                 AxisSpec::integer("stacks", 1, 3, "stacks of the ResNet")
                     .only_for(["mc-resnet"])
                     .listing([3, 5]),
-                precision_axis().only_for(["train-step", "infer"]),
+                precision_axis("number format")
+                    .only_for(["train-step", "infer"]),
                 AxisSpec::words(
                     "strategy",
                     Strategy::NAMES.map(|(name, _)| name),
@@ -135,56 +132,18 @@ impl Workload for Snr {
         if request.phase == Phase::Study {
             return Ok(Box::new(StudySession::new(request, context)?));
         }
-        let training = request.phase == Phase::TrainStep;
-        let flex = Device::flex();
-        let device = if training { flex.autodiff() } else { flex };
-        let model = model(&request, context, &device)?;
-        let batch = request.batch;
         let classes = request.classes();
-        let examples =
-            timed_examples(context.seed, TURNS * batch, LENGTH, classes);
+        let timed = Timed {
+            trains: request.phase == Phase::TrainStep,
+            batch: request.batch,
+            length: LENGTH,
+            classes,
+            learning_rate: request.config.learning_rate(),
+        };
         let golden = golden::check_of(&request.model);
-        Ok(if training {
-            let schedule = Schedule {
-                batch,
-                learning_rate: request.config.learning_rate(),
-                patience: 1,
-                most_epochs: 1,
-                seed: 1,
-                authors: false,
-            };
-            let adam = schedule.adam();
-            let session =
-                TrainSession::new(model, &examples, batch, adam, golden);
-            Box::new(session)
-        } else {
-            Box::new(InferSession::new(model, &examples, batch, golden))
-        })
+        let make = |parameters: &mut Parameters| {
+            Network::new(parameters, &request.config, LENGTH, classes)
+        };
+        Ok(steady::<_, SnrError>(&timed, context, golden, make)?)
     }
-}
-
-fn model(
-    request: &Request,
-    context: &Context,
-    device: &Device,
-) -> Result<Network, SnrError> {
-    let mut parameters = match context.weights {
-        Some(_) => Parameters::shapes(device),
-        None => Parameters::random(device, context.seed),
-    };
-    let classes = request.classes();
-    let model =
-        Network::new(&mut parameters, &request.config, LENGTH, classes)?;
-    Ok(match &context.weights {
-        Some(path) => load_weights(model, path)?,
-        None => model,
-    })
-}
-
-fn load_weights(
-    model: Network,
-    path: &std::path::Path,
-) -> Result<Network, SnrError> {
-    let file = Checkpoint::open(path)?;
-    Ok(assay_interference::golden::load_published(model, &file)?)
 }

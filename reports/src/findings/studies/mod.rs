@@ -14,8 +14,8 @@ use assay_schema::{Case, PlannedCase, Record};
 pub(crate) use names::{MODEL, WORKLOAD, axis_name, axis_words, name, number};
 
 use super::RunFindings;
-use crate::PublishedPoint;
 use crate::document::{Spread, printable};
+use assay_schema::PublishedPoint;
 
 /// The phase of a training run.
 const PHASE: &str = "study";

@@ -32,16 +32,14 @@ pub struct Schedule {
     pub authors: bool,
 }
 
-impl Schedule {
-    /// Adam (Kingma and Ba, 2015) as PyTorch and Keras have it.
-    pub fn adam(&self) -> AdamW {
-        AdamW {
-            learning_rate: self.learning_rate,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-        }
+/// Adam (Kingma and Ba, 2015) as PyTorch and Keras have it.
+pub fn adam(learning_rate: f64) -> AdamW {
+    AdamW {
+        learning_rate,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
     }
 }
 
@@ -122,7 +120,7 @@ impl<M: Classifier> Fit<M> {
     /// A fit of `model`, which lives on a device with gradients, to the
     /// training examples of `split`.
     pub fn new(model: M, split: &Split, schedule: Schedule) -> Self {
-        let mut optimizer = Optimizer::new(schedule.adam());
+        let mut optimizer = Optimizer::new(adam(schedule.learning_rate));
         optimizer.prepare(&model);
         Self {
             model: Some(model),

@@ -14,9 +14,9 @@ mod step;
 
 pub use evaluation::{Evaluation, evaluate, predictions};
 pub use examples::Examples;
-pub use fit::{Best, Fit, Schedule};
+pub use fit::{Best, Fit, Schedule, adam};
 pub use sessions::{
-    Findings, Golden, InferSession, TrainSession, flops_of_example, report,
+    Findings, Golden, Timed, flops_of_example, report, steady, timed_examples,
 };
 pub use split::Split;
 pub use step::{Classifier, training_step};

@@ -4,13 +4,19 @@
 use std::hint::black_box;
 
 use assay_kernels::{AdamW, with_plain_twins};
-use assay_measure::{Pace, Progress, Session, Watch, WorkloadError};
+use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
 use assay_schema::{Better, Flops, Verification};
 use assay_trace::{Graph, Pass};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{Classifier, Evaluation, Examples, training_step};
-use crate::{Mode, Optimizer, Training, compare, floats, merge};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Classifier, Evaluation, Examples, adam, training_step};
+use crate::{
+    Checkpoint, KitError, Mode, Optimizer, Parameters, Training, compare,
+    floats, load_published, merge,
+};
 
 /// The relative tolerance of an answer in `f32`.
 const TOLERANCE: f64 = 1e-4;
@@ -36,7 +42,7 @@ fn worst(parts: Vec<Verification>) -> Result<Verification, WorkloadError> {
 }
 
 /// Forward, backward and optimizer on one batch, again and again.
-pub struct TrainSession<M> {
+struct TrainSession<M> {
     model: Option<M>,
     optimizer: Optimizer,
     training: Training,
@@ -48,7 +54,7 @@ pub struct TrainSession<M> {
 impl<M: Classifier> TrainSession<M> {
     /// `model` on a device with gradients; batches of `batch` examples are
     /// taken in turn.
-    pub fn new(
+    fn new(
         model: M,
         examples: &Examples,
         batch: usize,
@@ -136,7 +142,7 @@ impl<M: Classifier> Session for TrainSession<M> {
 }
 
 /// A forward pass on one batch, again and again.
-pub struct InferSession<M> {
+struct InferSession<M> {
     model: M,
     batches: Vec<(Tensor<3>, Tensor<1, Int>)>,
     turn: usize,
@@ -145,7 +151,7 @@ pub struct InferSession<M> {
 
 impl<M: Classifier> InferSession<M> {
     /// `model` on a device without gradients.
-    pub fn new(
+    fn new(
         model: M,
         examples: &Examples,
         batch: usize,
@@ -182,6 +188,75 @@ impl<M: Classifier> Session for InferSession<M> {
         black_box(self.model.logits(x, &mut Mode::Inference));
         Ok(Progress::More)
     }
+}
+
+/// What a case that is only timed is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timed {
+    /// A training step, else an inference.
+    pub trains: bool,
+    /// Examples a step.
+    pub batch: usize,
+    /// Pairs an example.
+    pub length: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Adam's step size.
+    pub learning_rate: f64,
+}
+
+/// Batches that are taken in turn, so that no iteration sees the values of
+/// the one before.
+const TURNS: usize = 4;
+
+/// Examples of random values, uniform with deviation 1.
+pub fn timed_examples(
+    seed: u64,
+    count: usize,
+    length: usize,
+    classes: usize,
+) -> Examples {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let unit = 3.0_f32.sqrt();
+    let mut value =
+        || unit * ((rng.next_u32() >> 8) as f32 / 8_388_608.0 - 1.0);
+    Examples {
+        length,
+        features: (0..count * length * 2).map(|_| value()).collect(),
+        class: (0..count).map(|i| (i % classes) as u8).collect(),
+        group: vec![0; count],
+        classes: (0..classes).map(|class| class.to_string()).collect(),
+    }
+}
+
+/// The session of a training step or an inference: a classifier that `make`
+/// makes, with random weights or those of the context's file.
+///
+/// # Errors
+/// What `make` says; a weight file that does not fit.
+pub fn steady<M: Classifier + 'static, E: From<KitError>>(
+    timed: &Timed,
+    context: &Context,
+    golden: Golden,
+    make: impl FnOnce(&mut Parameters) -> Result<M, E>,
+) -> Result<Box<dyn Session>, E> {
+    let flex = Device::flex();
+    let device = if timed.trains { flex.autodiff() } else { flex };
+    let model = match &context.weights {
+        Some(path) => {
+            let file = Checkpoint::open(path)?;
+            load_published(make(&mut Parameters::shapes(&device))?, &file)?
+        }
+        None => make(&mut Parameters::random(&device, context.seed))?,
+    };
+    let Timed { batch, length, classes, learning_rate, .. } = *timed;
+    let examples = timed_examples(context.seed, TURNS * batch, length, classes);
+    Ok(if timed.trains {
+        let adam = adam(learning_rate);
+        Box::new(TrainSession::new(model, &examples, batch, adam, golden))
+    } else {
+        Box::new(InferSession::new(model, &examples, batch, golden))
+    })
 }
 
 /// What a study says of a trained classifier.

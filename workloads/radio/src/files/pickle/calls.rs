@@ -86,7 +86,8 @@ impl<R: BufRead> Machine<R> {
         let wrong = || damaged(format!("unusual arguments of {call:?}"));
         let arguments = self.tuple_of(arguments).ok_or_else(wrong)?.to_vec();
         match (call, arguments.as_slice()) {
-            // Shape and type given here are placeholders.
+            // numpy sends an empty shape here; the state that follows has the
+            // real one.
             (Call::Reconstruct, [Value::Call(Call::Ndarray), ..]) => {
                 Ok(self.keep(Object::Array(None)))
             }
