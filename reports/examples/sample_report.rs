@@ -1,5 +1,5 @@
 //! Writes a report from made-up numbers, to look at the page:
-//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation|study|small-study]`.
+//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation|study|small-study|blocks]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,9 @@ fn main() {
     }
     if what == "small-study" {
         runs = vec![synthetic::studies::small_study()];
+    }
+    if what == "blocks" {
+        runs = vec![synthetic::blocks::small_blocks()];
     }
     if what == "two" {
         runs.push(synthetic::tour("another-synthetic-host"));

@@ -25,6 +25,10 @@ pub(crate) fn judge(
         let evidence = assay_snr::evidence(records);
         found.extend(ruled(&assay_snr::claims()?, &evidence));
     }
+    if holds("fastfold") {
+        let evidence = assay_fastfold::evidence(records, predictions);
+        found.extend(ruled(&assay_fastfold::claims()?, &evidence));
+    }
     Ok(found)
 }
 
@@ -63,6 +67,7 @@ pub(crate) fn published(
     let mut points = figure_7();
     points.extend(assay_interference::published()?);
     points.extend(assay_snr::published()?);
+    points.extend(assay_fastfold::published()?);
     points.retain(|point| {
         let workload = point.case.split('/').next().unwrap_or_default();
         holds(workload, records, predictions)

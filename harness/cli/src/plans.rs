@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 13] = [
+const SHIPPED: [(&str, &str); 16] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -28,6 +28,9 @@ const SHIPPED: [(&str, &str); 13] = [
     ("snr-quick", include_str!("../plans/snr-quick.toml")),
     ("snr-default", include_str!("../plans/snr-default.toml")),
     ("snr-full", include_str!("../plans/snr-full.toml")),
+    ("fastfold-quick", include_str!("../plans/fastfold-quick.toml")),
+    ("fastfold-default", include_str!("../plans/fastfold-default.toml")),
+    ("fastfold-full", include_str!("../plans/fastfold-full.toml")),
 ];
 
 /// The plan that the arguments ask for, every case complete.

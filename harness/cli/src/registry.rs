@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use assay_fastfold::FastFold;
 use assay_interference::Interference;
 use assay_kit::Checkpoint;
 use assay_measure::Workload;
@@ -15,8 +16,8 @@ use assay_snr::Snr;
 use assay_trace::Graph;
 
 /// All workloads.
-pub(crate) fn workloads() -> [&'static dyn Workload; 4] {
-    [&Operators, &Slm, &Interference, &Snr]
+pub(crate) fn workloads() -> [&'static dyn Workload; 5] {
+    [&Operators, &Slm, &Interference, &Snr, &FastFold]
 }
 
 /// The workload of a case.
@@ -154,6 +155,11 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
                 .with_context(|| case.to_string())?;
             Ok(assay_snr::trace(&request)?)
         }
+        "fastfold" => {
+            let request = assay_fastfold::Request::new(case)
+                .with_context(|| case.to_string())?;
+            Ok(assay_fastfold::trace(&request)?)
+        }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }
 }
@@ -186,6 +192,15 @@ pub(crate) fn check_golden(
                 return Ok(assay_snr::golden::check(
                     &request.config,
                     [assay_snr::LENGTH, request.classes()],
+                    weights,
+                    golden,
+                    tolerance,
+                )?);
+            }
+            "fastfold" => {
+                let request = assay_fastfold::Request::new(case)?;
+                return Ok(assay_fastfold::golden::check(
+                    &request.config,
                     weights,
                     golden,
                     tolerance,
@@ -232,7 +247,10 @@ impl Traces {
         model: Option<&PathBuf>,
     ) -> Result<Arc<Graph>> {
         let mut key = case.clone();
-        key.axes.remove("precision");
+        // A plan of chunks depends on how wide the numbers are.
+        if case.axis("memory_limit").is_none_or(|limit| limit == "0") {
+            key.axes.remove("precision");
+        }
         let file = model.map(|path| path.display().to_string());
         let key = format!("{} {key}", file.unwrap_or_default());
         if let Some(known) = self.made.get(&key) {

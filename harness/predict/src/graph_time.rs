@@ -1,5 +1,9 @@
 //! From kernels to a graph's time: sums, and what the host adds.
 
+use std::collections::BTreeMap;
+
+use assay_schema::Seconds;
+
 use crate::PredictError;
 use crate::kernels::{Kernel, Launches};
 use crate::models::Class;
@@ -10,8 +14,34 @@ use crate::target::Times;
 pub(crate) struct Priced {
     /// The whole.
     pub(crate) times: Times,
-    /// Seconds of each class's kernels.
+    /// Seconds of each class's kernels, by the model that priced them.
     pub(crate) by_class: Vec<(Class, f64)>,
+    /// Seconds of each class's kernels, by what leads them
+    /// ([`OperatorKind::class`](assay_trace::OperatorKind::class)).
+    by_kind: Vec<(&'static str, f64)>,
+    /// What the host adds beside the kernels, s.
+    host: f64,
+}
+
+impl Priced {
+    /// The whole time apart by class of kernels; what the host adds is
+    /// `overhead`. Classes without time stay out.
+    pub(crate) fn time_by_class(&self) -> BTreeMap<String, Seconds> {
+        let kinds = self.by_kind.iter().copied();
+        kinds
+            .chain([("overhead", self.host)])
+            .filter(|(_, seconds)| *seconds > 0.0)
+            .map(|(class, seconds)| (class.to_owned(), Seconds(seconds)))
+            .collect()
+    }
+}
+
+/// Adds to a class's sum.
+fn book<C: PartialEq>(sums: &mut Vec<(C, f64)>, class: C, seconds: f64) {
+    match sums.iter_mut().find(|(known, _)| *known == class) {
+        Some((_, sum)) => *sum += seconds,
+        None => sums.push((class, seconds)),
+    }
 }
 
 /// Adds up kernels. `price` gives a kernel's class, its time, and the host's
@@ -33,16 +63,16 @@ pub(crate) fn graph_times(
         priced.times.add(n, times);
         dispatch += n * host;
         let seconds = n * times.total();
-        match priced.by_class.iter_mut().find(|(known, _)| *known == class) {
-            Some((_, sum)) => *sum += seconds,
-            None => priced.by_class.push((class, seconds)),
-        }
+        book(&mut priced.by_class, class, seconds);
+        book(&mut priced.by_kind, kernel.kind.class(), seconds);
     }
-    priced.times.overhead += if host_is_device {
+    let shown = if host_is_device {
         dispatch
     } else {
         (dispatch - priced.times.total()).max(0.0)
     };
+    priced.times.overhead += shown;
     priced.times.overhead += call;
+    priced.host = shown + call;
     Ok(priced)
 }

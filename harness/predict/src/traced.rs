@@ -83,6 +83,7 @@ pub fn predict(
         unit: target.unit.name().to_owned(),
         runtime,
         latency_s: target.banded(&priced)?,
+        time_by_class: priced.time_by_class(),
         flops: traced.flops,
         bytes: Bytes(bytes),
         parameters: traced.parameters,

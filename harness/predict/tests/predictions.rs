@@ -194,6 +194,37 @@ fn the_seconds_of_operators_add_up_to_the_time_of_device_work() {
 }
 
 #[test]
+fn the_times_of_the_classes_add_up_to_the_latency() {
+    let graph = layered(3, 64, 256);
+    let matmul_alone = ["matmul", "overhead"];
+    let each = ["elementwise", "matmul", "overhead"];
+    for (name, runtime, classes) in [
+        ("nvidia-a100-sxm4-80gb", Runtime::Kernel, &each[..2]),
+        ("nvidia-a100-sxm4-80gb", Runtime::Eager, &each),
+        // Fused into a product, an element-wise operator is of its class.
+        ("nvidia-a100-sxm4-80gb", Runtime::Graph, &matmul_alone[..1]),
+        ("nvidia-a100-sxm4-80gb", Runtime::LlamaCpp, &matmul_alone),
+        ("amd-epyc-9654-genoa", Runtime::Flex, &each),
+    ] {
+        let profile = load(name).unwrap();
+        let found = on(&profile, None, &graph, Precision::F16, runtime);
+        let found = found.unwrap();
+        let sum: Seconds = found.time_by_class.values().copied().sum();
+        let off = sum.value() / found.latency_s.point - 1.0;
+        assert!(off.abs() < 1e-9, "{name} {runtime}: {off}");
+        let named: Vec<&str> =
+            found.time_by_class.keys().map(String::as_str).collect();
+        assert_eq!(named, classes, "{name} {runtime}");
+    }
+    let graph = Arc::new(Graph::collective(Collective::AllGather, 1024, 4, 8));
+    let runtime = Runtime::Kernel;
+    let found = on(&linked(), None, &graph, Precision::F16, runtime).unwrap();
+    let network = Seconds(found.latency_s.point);
+    let classes = [("communication".to_owned(), network)];
+    assert_eq!(found.time_by_class, classes.into());
+}
+
+#[test]
 fn a_unit_without_a_serving_peak_is_an_error_that_says_what_it_has() {
     let mut profile = load("nvidia-a100-sxm4-80gb").unwrap();
     let unit = profile.units.values_mut().next().unwrap();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bytes, BytesPerSecond, Case, Estimate, Flops, FlopsPerSecond, Provenance,
-    Runtime,
+    Runtime, Seconds,
 };
 
 /// What holds a prediction back.
@@ -53,6 +53,12 @@ pub struct Prediction {
     pub runtime: Runtime,
     /// Latency, seconds.
     pub latency_s: Estimate,
+    /// Class of kernels (`matmul`, `softmax`, ...) to its part of the
+    /// latency; `overhead` is what the host adds beside the kernels. The parts
+    /// are points without bands that add up to the latency's. Empty where
+    /// nothing was traced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_by_class: BTreeMap<String, Seconds>,
     /// Arithmetic.
     pub flops: Flops,
     /// Traffic, fused as the runtime fuses.

@@ -163,6 +163,7 @@ pub(crate) fn prediction(latency: f64) -> Prediction {
         unit: "gpu".to_owned(),
         runtime: Runtime::Graph,
         latency_s: estimate(latency),
+        time_by_class: BTreeMap::new(),
         flops: Flops(1.0),
         bytes: Bytes(2.0),
         parameters: 3,

@@ -214,6 +214,29 @@ impl OperatorKind {
         }
     }
 
+    /// The class of kernels that its time is booked under, by the names under
+    /// which measured kernels book theirs. A recurrence is traced as the
+    /// products that it is made of.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Matmul { .. } => "matmul",
+            Self::Attention { .. } => "attention",
+            Self::Softmax { .. } | Self::CrossEntropy { .. } => "softmax",
+            Self::LayerNorm { .. } | Self::RmsNorm { .. } => "norm",
+            Self::Elementwise { op: Elementwise::Copy, .. } => "copy",
+            Self::Elementwise { .. }
+            | Self::Reduce { .. }
+            | Self::Pool { .. } => "elementwise",
+            Self::Conv { .. } => "convolution",
+            Self::Embedding { .. }
+            | Self::Copy { .. }
+            | Self::Create { .. }
+            | Self::View => "copy",
+            Self::Optimizer { .. } => "optimizer",
+            Self::Collective { .. } => "communication",
+        }
+    }
+
     /// Arithmetic, counted as the file's header says.
     ///
     /// Softmax: maximum, subtraction, exponential, sum, division: 5 an
@@ -303,6 +326,75 @@ mod tests {
         assert_eq!(causal_pairs(4, 4), 1 + 2 + 3 + 4);
         assert_eq!(causal_pairs(1, 128), 128);
         assert_eq!(causal_pairs(2, 5), 4 + 5);
+    }
+
+    #[test]
+    fn a_kind_is_booked_under_the_class_of_the_kernels_that_do_it() {
+        let (rows, cols, backward) = (4, 8, true);
+        let elementwise =
+            |op| OperatorKind::Elementwise { op, elements: 32, operands: 1 };
+        let classes = [
+            (OperatorKind::Matmul { batch: 1, m: 2, n: 3, k: 4 }, "matmul"),
+            (
+                OperatorKind::Attention {
+                    batch: 1,
+                    heads: 2,
+                    kv_heads: 2,
+                    head_dim: 4,
+                    query: 8,
+                    keys: 8,
+                    causal: false,
+                    backward,
+                },
+                "attention",
+            ),
+            (OperatorKind::Softmax { rows, cols, backward }, "softmax"),
+            (OperatorKind::CrossEntropy { rows, cols, backward }, "softmax"),
+            (OperatorKind::LayerNorm { rows, cols, backward }, "norm"),
+            (OperatorKind::RmsNorm { rows, cols, backward }, "norm"),
+            (elementwise(Elementwise::Sigmoid), "elementwise"),
+            (elementwise(Elementwise::Copy), "copy"),
+            (OperatorKind::Reduce { elements: 32, results: 4 }, "elementwise"),
+            (OperatorKind::Pool { elements: 32, results: 8 }, "elementwise"),
+            (
+                OperatorKind::Conv {
+                    batch: 1,
+                    in_channels: 3,
+                    out_channels: 4,
+                    positions: 16,
+                    taps: 27,
+                },
+                "convolution",
+            ),
+            (
+                OperatorKind::Embedding {
+                    vocab: 9,
+                    width: 4,
+                    tokens: 2,
+                    backward,
+                },
+                "copy",
+            ),
+            (OperatorKind::Copy { elements: 32 }, "copy"),
+            (OperatorKind::Create { elements: 32 }, "copy"),
+            (OperatorKind::View, "copy"),
+            (
+                OperatorKind::Optimizer { elements: 32, flops_per_element: 12 },
+                "optimizer",
+            ),
+            (
+                OperatorKind::Collective {
+                    operation: Collective::AllToAll,
+                    bytes: 64,
+                    ranks: 2,
+                    ranks_per_node: 2,
+                },
+                "communication",
+            ),
+        ];
+        for (kind, class) in classes {
+            assert_eq!(kind.class(), class, "{}", kind.name());
+        }
     }
 
     #[test]

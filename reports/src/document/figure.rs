@@ -109,6 +109,8 @@ pub(crate) struct Stacked {
     pub(crate) parts: Vec<&'static str>,
     pub(crate) rows: Vec<StackRow>,
     pub(crate) unit: &'static str,
+    /// What the marks are, where there are any: `measured peak`.
+    pub(crate) mark: Option<&'static str>,
 }
 
 /// A bar.
@@ -116,6 +118,9 @@ pub(crate) struct StackRow {
     pub(crate) label: String,
     pub(crate) remark: String,
     pub(crate) values: Vec<f64>,
+    /// Of the bar, as a mark before its label, where bars of several kinds
+    /// stand together.
+    pub(crate) provenance: Option<Provenance>,
     /// Measured.
     pub(crate) mark: Option<f64>,
 }

@@ -9,9 +9,11 @@ mod errors;
 mod headlines;
 mod labels;
 mod measured;
+mod memory_by_size;
 mod pairs;
 mod settings;
 mod studies;
+mod time_by_class;
 
 use assay_schema::{Outcome, Prediction, Record, Verification};
 
@@ -25,6 +27,7 @@ pub(crate) use errors::{
 pub(crate) use headlines::headlines;
 pub(crate) use labels::{Labels, axes_text};
 pub(crate) use measured::{Measured, measured};
+pub(crate) use memory_by_size::{Peak, SizeGroup, growth, size_groups};
 pub(crate) use pairs::{
     ErrorSummary, Pair, error_summary, pairs, validation_rows,
 };
@@ -32,6 +35,10 @@ pub(crate) use settings::{Setting, settings, tokens};
 pub(crate) use studies::{
     MODEL, OverSeeds, Series, Study, StudySetting, WORKLOAD, axis_name,
     axis_words, is_study, name, number, studies,
+};
+pub(crate) use time_by_class::{
+    ClassTimes, all_classes, measured_times, predicted_elsewhere,
+    predicted_here,
 };
 
 use crate::RunData;

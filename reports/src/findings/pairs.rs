@@ -8,7 +8,7 @@ use super::{Measured, RunFindings};
 use crate::{Observed, ValidationRow};
 
 /// The profile whose predictions are about the machine that measured.
-const HOST: &str = "host";
+pub(super) const HOST: &str = "host";
 
 /// A measured case with the prediction of it on `host`.
 #[derive(Clone, Debug)]

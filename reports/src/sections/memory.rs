@@ -111,6 +111,7 @@ fn figure(peaks: &[&Peak<'_>], named: bool) -> Figure {
                 label,
                 remark,
                 values: peak.parts.to_vec(),
+                provenance: None,
                 mark: peak.measured,
             }
         })
@@ -126,6 +127,7 @@ fn figure(peaks: &[&Peak<'_>], named: bool) -> Figure {
             parts: PARTS.to_vec(),
             rows,
             unit: "B",
+            mark: Some("measured peak"),
         }),
         data: None,
     }

@@ -7,12 +7,14 @@ mod comparison;
 mod everything;
 mod losses;
 mod memory;
+mod memory_by_size;
 mod methods;
 mod rooflines;
 mod scaling;
 mod studies;
 mod summary;
 mod throughput;
+mod time_by_class;
 mod validation;
 
 use crate::document::Document;
@@ -28,10 +30,12 @@ pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
     let timed = [
         Some(summary::section(&found)),
         comparison::section(&found),
+        time_by_class::section(&found),
         rooflines::section(&found),
         scaling::section(&found),
         throughput::section(&found),
         memory::section(&found),
+        memory_by_size::section(&found),
     ];
     let rest = [
         claims::section(&found),
@@ -77,6 +81,16 @@ fn file_word(word: &str) -> String {
     word.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect()
+}
+
+/// A name that none has taken, numbered where it has to be.
+fn unique(id: &str, taken: &[String]) -> String {
+    let free = |id: &String| !taken.contains(id);
+    let numbered = (2..).map(|number| format!("{id}-{number}"));
+    std::iter::once(id.to_owned())
+        .chain(numbered)
+        .find(free)
+        .unwrap_or_default()
 }
 
 /// `1 case`, `2 cases`.

@@ -10,7 +10,10 @@
     reason = "a made-up case that does not parse is a bug of this file"
 )]
 
+pub(crate) mod blocks;
 pub(crate) mod studies;
+
+use std::collections::BTreeMap;
 
 use assay_reports::RunData;
 use assay_schema::PublishedPoint;
@@ -284,6 +287,7 @@ fn prediction(case: &str, work: &WorkSummary, machine: &Machine) -> Prediction {
         unit: machine.1.into(),
         runtime: machine.7,
         latency_s: band(time(work, machine, bits), 0.28),
+        time_by_class: BTreeMap::new(),
         flops: work.flops,
         bytes: work.bytes * bits,
         parameters: work.parameters,

@@ -36,6 +36,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, values};
 use crate::math::{self, multiversion};
 use crate::rows::{TASKS, update};
@@ -179,6 +180,7 @@ impl ActivationOps for Flex {
         x: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let ([y], _) = update([x], 1, TASKS, |(): &mut (), _, [x]| {
             forward(x, activation);
         });
@@ -190,6 +192,7 @@ impl ActivationOps for Flex {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let x = contiguous(x);
         let x = values(&x);
         let ([dx], _) = update([grad], 1, TASKS, |(): &mut (), first, [g]| {

@@ -27,6 +27,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, values};
 use crate::math::{madd, multiversion};
 use crate::rows::{TASKS, update};
@@ -168,6 +169,7 @@ impl AdamWOps for Flex {
         config: AdamW,
         step: u32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Optimizer);
         let gradient = contiguous(gradient);
         let (gradient, factors) = (values(&gradient), config.factors(step));
         let ([parameter, first, second], _) = update(

@@ -19,6 +19,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, values};
 
 /// `new` [B, T, K, d] written into `cache` [B, S, K, d] at position `at`. Move
@@ -65,6 +66,7 @@ impl CacheOps for Flex {
         new: FloatTensor<Self>,
         at: usize,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Copy);
         let mut cache = contiguous(cache);
         let new = contiguous(new);
         let (dims, new_dims) = (cache.shape(), new.shape());

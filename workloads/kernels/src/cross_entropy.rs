@@ -33,6 +33,7 @@ use rayon::prelude::*;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{
     contiguous, places, record, second_order, serves, tensor, values,
 };
@@ -89,6 +90,7 @@ impl CrossEntropyOps for Flex {
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Softmax);
         let logits = contiguous(logits);
         let cols = logits.shape()[1];
         let targets = places(targets, cols);
@@ -114,6 +116,7 @@ impl CrossEntropyOps for Flex {
         targets: IntTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Softmax);
         let cols = logits.shape()[1];
         let targets = places(targets, cols);
         let grad = contiguous(grad);

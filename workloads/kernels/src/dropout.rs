@@ -34,6 +34,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{record, second_order, serves};
 use crate::math::{madd, multiversion};
 use crate::rows::{TASKS, update};
@@ -152,6 +153,11 @@ pub trait DropoutOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
+/// What kept elements are multiplied by.
+pub(crate) fn kept_scale(rate: f32) -> f32 {
+    (1.0 / (1.0 - f64::from(rate))) as f32
+}
+
 /// What becomes of an element: `x * scale + offset` if kept, else `low`.
 #[derive(Clone, Copy)]
 struct Map {
@@ -162,12 +168,12 @@ struct Map {
 
 impl Map {
     fn new(rate: f32, alpha: bool) -> Self {
-        let rate = f64::from(rate);
-        let keep = 1.0 - rate;
         if !alpha {
-            let scale = (1.0 / keep) as f32;
+            let scale = kept_scale(rate);
             return Self { scale, offset: 0.0, low: 0.0 };
         }
+        let rate = f64::from(rate);
+        let keep = 1.0 - rate;
         let a = 1.0 / (keep * (1.0 + rate * ALPHA * ALPHA)).sqrt();
         let b = -a * rate * ALPHA;
         Self { scale: a as f32, offset: b as f32, low: (a * ALPHA + b) as f32 }
@@ -180,7 +186,7 @@ impl Map {
 
 /// What the hash needs.
 #[derive(Clone, Copy)]
-struct Keys {
+pub(crate) struct Keys {
     first: u32,
     second: u32,
     /// Hashes below it drop their element.
@@ -188,7 +194,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(seed: u64, rate: f32) -> Self {
+    pub(crate) fn new(seed: u64, rate: f32) -> Self {
         let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -197,8 +203,9 @@ impl Keys {
         Self { first: z as u32, second: (z >> 32) as u32, bound }
     }
 
+    /// Whether the element of this place is kept.
     #[inline(always)]
-    fn keeps(self, index: u32) -> bool {
+    pub(crate) fn keeps(self, index: u32) -> bool {
         let mut h = index.wrapping_add(self.first);
         h = (h ^ (h >> 17)).wrapping_mul(0xed5a_d4bb);
         h = (h ^ (h >> 11)).wrapping_mul(0xac4c_1b51);
@@ -234,6 +241,7 @@ impl DropoutOps for Flex {
         seed: u64,
         alpha: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         on_flex(x, Keys::new(seed, rate), Map::new(rate, alpha))
     }
 
@@ -243,6 +251,7 @@ impl DropoutOps for Flex {
         seed: u64,
         alpha: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         on_flex(grad, Keys::new(seed, rate), Map::new(rate, alpha).slope())
     }
 }

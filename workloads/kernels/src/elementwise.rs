@@ -33,6 +33,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, values};
 use crate::math::{self, multiversion};
 use crate::rows::{TASKS, update};
@@ -104,11 +105,13 @@ pub trait ElementwiseOps: Backend {
 
 impl ElementwiseOps for Flex {
     fn exp_all(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let ([y], _) = update([x], 1, TASKS, |(): &mut (), _, [x]| exps(x));
         y
     }
 
     fn pow_scalar_all(x: FloatTensor<Self>, y: f32) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let ([x], _) = update([x], 1, TASKS, |(): &mut (), _, [x]| power(x, y));
         x
     }
@@ -117,6 +120,7 @@ impl ElementwiseOps for Flex {
         x: FloatTensor<Self>,
         y: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let y = contiguous(y);
         let y = values(&y);
         let ([x], _) = update([x], 1, TASKS, |(): &mut (), first, [x]| {

@@ -25,6 +25,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{
     contiguous, places, record, second_order, serves, tensor, values,
 };
@@ -70,6 +71,7 @@ impl EmbeddingOps for Flex {
         table: FloatTensor<Self>,
         ids: IntTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Copy);
         let table = contiguous(table);
         let [vocab, width] = table.shape().dims();
         let [batch, tokens] = ids.shape().dims();
@@ -88,6 +90,7 @@ impl EmbeddingOps for Flex {
         ids: IntTensor<Self>,
         vocab: usize,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Copy);
         let grad = contiguous(grad);
         let [_, _, width] = grad.shape().dims();
         // Zero pages of the system: only the rows that are hit are touched.

@@ -24,6 +24,7 @@ use burn_flex::Flex;
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
 use crate::activation::{Activation, activate_plain, with_activation};
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, values};
 use crate::math::multiversion;
 use crate::rows::{TASKS, update};
@@ -79,6 +80,7 @@ impl GatedOps for Flex {
         up: FloatTensor<Self>,
         activation: Activation,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let up = contiguous(up);
         let up = values(&up);
         let ([y], _) = update([gate], 1, TASKS, |(): &mut (), first, [x]| {
@@ -93,6 +95,7 @@ impl GatedOps for Flex {
         grad: FloatTensor<Self>,
         activation: Activation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Elementwise);
         let grad = contiguous(grad);
         let grad = values(&grad);
         let ([gate, up], _) =

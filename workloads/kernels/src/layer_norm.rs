@@ -32,6 +32,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::{dot, madd, multiversion, squares, sum};
 use crate::rows::{NORM_TASKS, TASKS, sum_rows, tasks, update};
@@ -129,6 +130,7 @@ impl LayerNormOps for Flex {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Norm);
         on_flex(x, gamma, Some(beta), epsilon)
     }
 
@@ -137,6 +139,7 @@ impl LayerNormOps for Flex {
         gamma: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Norm);
         on_flex(x, gamma, None, epsilon)
     }
 
@@ -146,6 +149,7 @@ impl LayerNormOps for Flex {
         grad: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Norm);
         let (x, gamma) = (contiguous(x), contiguous(gamma));
         let (x, gamma) = (values(&x), values(&gamma));
         let cols = gamma.len();
@@ -333,7 +337,7 @@ fn statistics<const FMA: bool>(x: &[f32], epsilon: f32) -> (f32, f32) {
 
 multiversion! {
     /// `beta` may be empty.
-    fn forward(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
+    pub(crate) fn forward(x: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
         for x in x.chunks_exact_mut(gamma.len().max(1)) {
             let (mean, r) = statistics::<FMA>(x, epsilon);
             if beta.is_empty() {
@@ -351,7 +355,7 @@ multiversion! {
 
 multiversion! {
     /// Turns `grad` into the gradient of `x`; adds `[dgamma, dbeta]` up.
-    fn backward(x: &[f32], gamma: &[f32], grad: &mut [f32], partial: &mut [f32], epsilon: f32) {
+    pub(crate) fn backward(x: &[f32], gamma: &[f32], grad: &mut [f32], partial: &mut [f32], epsilon: f32) {
         let cols = gamma.len().max(1);
         let (dgamma, dbeta) = partial.split_at_mut(gamma.len());
         for (x, grad) in x.chunks_exact(cols).zip(grad.chunks_exact_mut(cols))

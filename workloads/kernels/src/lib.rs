@@ -18,8 +18,12 @@
 mod activation;
 mod adamw;
 mod attention;
+mod axial_attention;
 mod batch_norm;
+mod biased_softmax;
 mod cache;
+mod channels;
+mod classes;
 mod convolution;
 mod cross_entropy;
 mod door;
@@ -27,13 +31,18 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod gated;
+mod gated_planes;
 mod layer_norm;
 mod linear;
 mod lstm;
 mod math;
 mod matmul;
+mod micro;
+mod outer_product;
+mod plane_norm;
 mod pool;
 mod product;
+mod residual;
 mod rms_norm;
 mod rotary;
 mod rows;
@@ -47,11 +56,18 @@ pub use activation::{
 };
 pub use adamw::{AdamW, AdamWOps, adamw, adamw_plain};
 pub use attention::{AttentionOps, attention, attention_plain};
+pub use axial_attention::{
+    Along, AxialAttentionOps, axial_attention, axial_attention_plain,
+};
 pub use batch_norm::{
     BatchNormOps, batch_norm, batch_norm_inference, batch_norm_inference_plain,
     batch_norm_plain,
 };
+pub use biased_softmax::{
+    BiasedSoftmaxOps, biased_softmax, biased_softmax_plain,
+};
 pub use cache::{CacheOps, cache_write, cache_write_plain};
+pub use classes::{Class, ClassTimes, with_class_times};
 pub use convolution::{Convolution, ConvolutionOps, conv, conv_plain};
 pub use cross_entropy::{CrossEntropyOps, cross_entropy, cross_entropy_plain};
 pub use door::with_plain_twins;
@@ -64,11 +80,19 @@ pub use elementwise::{
 };
 pub use embedding::{EmbeddingOps, embedding, embedding_plain};
 pub use gated::{GatedOps, gated, gated_plain};
+pub use gated_planes::{GatedPlanesOps, gated_planes, gated_planes_plain};
 pub use layer_norm::{LayerNormOps, layer_norm, layer_norm_plain};
 pub use linear::{LinearOps, linear, linear_plain};
 pub use lstm::{LstmOps, lstm, lstm_plain};
 pub use matmul::{MatmulOps, matmul, matmul_plain};
+pub use outer_product::{
+    OuterProductOps, outer_product_mean, outer_product_mean_plain,
+};
+pub use plane_norm::{PlaneNormOps, plane_norm, plane_norm_plain};
 pub use pool::{PoolOps, max_pool, max_pool_plain};
+pub use residual::{
+    Dropped, ResidualOps, Shared, residual_add, residual_add_plain,
+};
 pub use rms_norm::{RmsNormOps, rms_norm, rms_norm_plain};
 pub use rotary::{Rotary, RotaryOps, rotary, rotary_plain};
 pub use softmax::{SoftmaxOps, softmax, softmax_plain};
@@ -83,7 +107,9 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         activation::cost,
         adamw::cost,
         attention::cost,
+        axial_attention::cost,
         batch_norm::cost,
+        biased_softmax::cost,
         cache::cost,
         convolution::cost,
         cross_entropy::cost,
@@ -91,11 +117,15 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         elementwise::cost,
         embedding::cost,
         gated::cost,
+        gated_planes::cost,
         layer_norm::cost,
         linear::cost,
         lstm::cost,
         matmul::cost,
+        outer_product::cost,
+        plane_norm::cost,
         pool::cost,
+        residual::cost,
         rms_norm::cost,
         rotary::cost,
         softmax::cost,

@@ -27,6 +27,7 @@ use gemm::Parallelism;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{record, second_order, serves, tensor};
 use crate::product::{Matrix, packing_bytes, product, threads};
 use crate::rows::fill;
@@ -120,8 +121,8 @@ fn sizes(
     (Shape::from(dims), sizes)
 }
 
-/// Multiply-adds of one matrix from which `gemm`'s own threads serve better
-/// than one thread a matrix.
+/// Multiply-adds of one matrix from which, of few matrices, `gemm`'s own
+/// threads serve better than one thread a matrix.
 const LARGE: usize = 256 * 256 * 256;
 
 impl MatmulOps for Flex {
@@ -131,6 +132,7 @@ impl MatmulOps for Flex {
         a_turned: bool,
         b_turned: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         let (shape, [batch, m, n, k]) =
             sizes(&a.shape(), &b.shape(), a_turned, b_turned);
         let (a, b) = (Batch::new(a, a_turned), Batch::new(b, b_turned));
@@ -140,7 +142,9 @@ impl MatmulOps for Flex {
                 return;
             }
             let whole = batch * len * k;
-            if batch > 1 && len * k < LARGE && whole >= 64 * 64 * 64 {
+            let many = batch >= 4 * rayon::current_num_threads();
+            let apart = many || len * k < LARGE;
+            if batch > 1 && apart && whole >= 64 * 64 * 64 {
                 // Several matrices a task: each writes 16 KB or more.
                 let size = (4096 / len).clamp(1, batch.div_ceil(4)) * len;
                 share_parts(out, size, |first, out| {

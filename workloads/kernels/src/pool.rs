@@ -33,6 +33,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::multiversion;
 use crate::rows::fill;
@@ -140,6 +141,7 @@ impl PoolOps for Flex {
         x: FloatTensor<Self>,
         window: [usize; 2],
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let x = contiguous(x);
         let (shape, x) = (x.shape(), values(&x));
         let image = Image::new(&shape, window);
@@ -160,6 +162,7 @@ impl PoolOps for Flex {
         grad: FloatTensor<Self>,
         window: [usize; 2],
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let (x, grad) = (contiguous(x), contiguous(grad));
         let shape = x.shape();
         let (x, grad) = (values(&x), values(&grad));

@@ -29,6 +29,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::{dot, madd, multiversion};
 use crate::rows::{NORM_TASKS, TASKS, sum_rows, tasks, update};
@@ -89,6 +90,7 @@ impl RmsNormOps for Flex {
         gamma: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Norm);
         let gamma = contiguous(gamma);
         let gamma = values(&gamma);
         let ([y], _) =
@@ -104,6 +106,7 @@ impl RmsNormOps for Flex {
         grad: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Norm);
         let (x, gamma) = (contiguous(x), contiguous(gamma));
         let (x, gamma) = (values(&x), values(&gamma));
         let cols = gamma.len();

@@ -29,6 +29,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{record, serves};
 use crate::math::{madd, multiversion};
 use crate::rows::{TASKS, update};
@@ -154,6 +155,7 @@ impl RotaryOps for Flex {
         first: usize,
         back: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Elementwise);
         let shape = x.shape();
         let (tokens, width) = (shape[1], shape[3]);
         let (row, half) = (shape[2] * width, tables.width / 2);

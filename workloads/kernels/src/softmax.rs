@@ -29,6 +29,7 @@ use assay_trace::{CustomCost, OperatorKind};
 
 use std::mem::MaybeUninit;
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, tensor, values};
 use crate::math::{LANES, dot, exp, multiversion};
 use crate::rows::{by_rows, by_rows2, written};
@@ -66,6 +67,7 @@ pub trait SoftmaxOps: Backend {
 
 impl SoftmaxOps for Flex {
     fn softmax_rows(x: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        let _timed = timed(Class::Softmax);
         let x = contiguous(x);
         let shape = x.shape();
         let cols = shape[shape.num_dims() - 1];
@@ -80,6 +82,7 @@ impl SoftmaxOps for Flex {
         grad: FloatTensor<Self>,
         scale: f32,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Softmax);
         let (y, grad) = (contiguous(y), contiguous(grad));
         let shape = y.shape();
         let cols = shape[shape.num_dims() - 1];

@@ -12,6 +12,7 @@
     )
 )]
 
+mod axes;
 mod checkpoint;
 pub mod classification;
 mod error;
@@ -23,6 +24,7 @@ mod networks;
 mod optimizer;
 mod parameters;
 
+pub use axes::{AxisError, named, parsed};
 pub use checkpoint::{Checkpoint, Values};
 pub use error::KitError;
 pub use golden::{compare, merge};

@@ -26,7 +26,7 @@ fn workloads_json_is_an_array_of_the_contracts_objects() {
     let list = list.as_array().unwrap();
     let names: Vec<&str> =
         list.iter().map(|w| w["workload"].as_str().unwrap()).collect();
-    assert_eq!(names, ["operators", "slm", "interference", "snr"]);
+    assert_eq!(names, ["operators", "slm", "interference", "snr", "fastfold"]);
     for workload in list {
         let keys: Vec<&String> = workload.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["workload", "models", "phases", "axes"]);

@@ -20,7 +20,7 @@ use assay_schema::PublishedPoint;
 /// The phase of a training run.
 const PHASE: &str = "study";
 /// The axis that repeats a setting.
-const SEED: &str = "seed";
+pub(super) const SEED: &str = "seed";
 
 /// Whether a case is one training run of a study.
 pub(crate) fn is_study(case: &Case) -> bool {

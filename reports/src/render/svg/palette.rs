@@ -72,7 +72,8 @@ pub(super) const SHARE: RGBColor = BLUE;
 
 /// The colour of the n-th part of a stack: neighbours differ in lightness.
 pub(super) fn part(index: usize) -> RGBColor {
-    const PARTS: [RGBColor; 5] = [BLUE, SKY, GREEN, YELLOW, ORANGE];
+    const PARTS: [RGBColor; 9] =
+        [BLUE, SKY, GREEN, YELLOW, ORANGE, VERMILION, PURPLE, INK, GREY];
     PARTS[index % PARTS.len()]
 }
 

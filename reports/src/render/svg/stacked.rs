@@ -15,29 +15,48 @@ const LEGEND_LINE: i32 = 22;
 const FOOT: i32 = 30;
 const BAR: i32 = 12;
 
-/// The legend's entries as lines of part numbers; the last entry of all is
-/// the measured mark.
-fn legend_lines(picture: &Stacked, width: Width) -> Vec<Vec<usize>> {
+/// An entry of the legend, and its words.
+enum Entry {
+    /// A part, by its number.
+    Part(usize, String),
+    Mark(Provenance, String),
+}
+
+impl Entry {
+    fn words(&self) -> &str {
+        match self {
+            Self::Part(_, words) | Self::Mark(_, words) => words,
+        }
+    }
+}
+
+/// The parts, the measured mark, and the provenances of bars, in lines.
+fn legend_lines(picture: &Stacked, width: Width) -> Vec<Vec<Entry>> {
+    let parts = picture.parts.iter().enumerate();
+    let parts = parts.map(|(index, word)| Entry::Part(index, (*word).into()));
+    let mark = picture.mark.map(|word| (Provenance::Measured, word.to_owned()));
+    let mut kinds: Vec<Provenance> =
+        picture.rows.iter().filter_map(|row| row.provenance).collect();
+    kinds.sort();
+    kinds.dedup();
+    let kinds = kinds.into_iter().map(|kind| (kind, kind.to_string()));
+    let marks = mark.into_iter().chain(kinds);
+    let marks = marks.map(|(kind, words)| Entry::Mark(kind, words));
     let room = width.pixels() as i32 - 28;
     let mut lines = vec![Vec::new()];
     let mut used = 0;
-    for index in 0..=picture.parts.len() {
-        let word = legend_word(picture, index);
-        let entry = 18 + text_width(word, LABEL) + 18;
-        if used + entry > room && used > 0 {
+    for entry in parts.chain(marks) {
+        let wide = 18 + text_width(entry.words(), LABEL) + 18;
+        if used + wide > room && used > 0 {
             lines.push(Vec::new());
             used = 0;
         }
-        used += entry;
+        used += wide;
         if let Some(line) = lines.last_mut() {
-            line.push(index);
+            line.push(entry);
         }
     }
     lines
-}
-
-fn legend_word(picture: &Stacked, index: usize) -> &'static str {
-    picture.parts.get(index).copied().unwrap_or("measured peak")
 }
 
 /// Pixels.
@@ -65,22 +84,20 @@ pub(super) fn draw(area: &Area<'_>, picture: &Stacked, width: Width) -> Drawn {
     let mut y = 14;
     for line in legend_lines(picture, width) {
         let mut x = left;
-        for index in line {
-            let word = legend_word(picture, index);
-            if index == picture.parts.len() {
-                mark(area, Provenance::Measured, (x + 6, y), 4)?;
-            } else {
-                area.draw(&Rectangle::new(
+        for entry in line {
+            match &entry {
+                Entry::Mark(kind, _) => mark(area, *kind, (x + 6, y), 4)?,
+                Entry::Part(index, _) => area.draw(&Rectangle::new(
                     [(x, y - 6), (x + 12, y + 6)],
-                    palette::part(index).filled(),
-                ))?;
+                    palette::part(*index).filled(),
+                ))?,
             }
             area.draw(&Text::new(
-                word,
+                entry.words().to_owned(),
                 (x + 18, y),
                 words(LABEL, HPos::Left, VPos::Center),
             ))?;
-            x += 18 + text_width(word, LABEL) + 18;
+            x += 18 + text_width(entry.words(), LABEL) + 18;
         }
         y += LEGEND_LINE;
     }
@@ -106,10 +123,15 @@ pub(super) fn draw(area: &Area<'_>, picture: &Stacked, width: Width) -> Drawn {
             Width::Wide => row.remark.as_str(),
             Width::Narrow => row.remark.split(',').next().unwrap_or_default(),
         };
-        let room = right - left - text_width(remark, SMALL) - 14;
+        let mut start = left;
+        if let Some(kind) = row.provenance {
+            mark(area, kind, (left + 6, top + 11), 4)?;
+            start += 18;
+        }
+        let room = right - start - text_width(remark, SMALL) - 14;
         area.draw(&Text::new(
             cut(&row.label, LABEL, room),
-            (left, top + 11),
+            (start, top + 11),
             words(LABEL, HPos::Left, VPos::Center),
         ))?;
         backing(area, remark, (right, top + 11))?;

@@ -9,7 +9,7 @@ mod confusion;
 mod panels;
 mod tables;
 
-use super::{counted, file_word, several};
+use super::{counted, file_word, several, unique};
 use crate::document::{Block, Section, printable};
 use crate::findings::{RunFindings, Study, studies};
 
@@ -36,15 +36,6 @@ fn word(study: &Study<'_>) -> String {
         "" => "other".into(),
         name => file_word(name),
     }
-}
-
-fn unique(id: &str, taken: &[String]) -> String {
-    let free = |id: &String| !taken.contains(id);
-    let numbered = (2..).map(|number| format!("{id}-{number}"));
-    std::iter::once(id.to_owned())
-        .chain(numbered)
-        .find(free)
-        .unwrap_or_default()
 }
 
 /// Whether the study is the one of its machine whose confusions are drawn:

@@ -45,6 +45,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{record, second_order, serves};
 use crate::product::Matrix;
 
@@ -207,6 +208,7 @@ impl AttentionOps for Flex {
         scale: f32,
         causal: bool,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Attention);
         let [q, k, v] = [q, k, v].map(Heads::new);
         forward::attend(&q, &k, &v, Task { keys, scale, causal })
     }
@@ -220,6 +222,7 @@ impl AttentionOps for Flex {
         scale: f32,
         causal: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Attention);
         let [q, k, v, grad] = [q, k, v, grad].map(Heads::new);
         backward::differentiate(&q, &k, &v, &grad, Task { keys, scale, causal })
     }

@@ -35,6 +35,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, tensor, values};
 use crate::math::{madd, multiversion};
 use crate::rows::{TASKS, update};
@@ -216,6 +217,7 @@ impl BatchNormOps for Flex {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Norm);
         let (gamma, beta) = (contiguous(gamma), contiguous(beta));
         let (gamma, beta) = (values(&gamma), values(&beta));
         let cols = gamma.len();
@@ -242,6 +244,7 @@ impl BatchNormOps for Flex {
         grad: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Norm);
         let [x, gamma, mean, variance, grad] =
             [x, gamma, mean, variance, grad].map(contiguous);
         let (x, mean, gamma) = (values(&x), values(&mean), values(&gamma));
@@ -285,6 +288,7 @@ impl BatchNormOps for Flex {
         beta: FloatTensor<Self>,
         epsilon: f32,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Norm);
         let vectors = [mean, variance, gamma, beta].map(contiguous);
         let [mean, variance, gamma, beta] = vectors.each_ref().map(values);
         apply(x, mean, variance, gamma, beta, epsilon)

@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use super::forward::packed_len;
-use super::micro::{Level, PANEL, ROWS, Sums, Walk, tile, tiles};
 use super::plan::{Geometry, Plan, Source};
 use crate::math::multiversion;
+use crate::micro::{Level, PANEL, ROWS, Sums, Walk, tile, tiles};
 use crate::rows::fill;
 use crate::share::{share_parts, share_values};
 

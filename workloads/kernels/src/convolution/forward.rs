@@ -3,8 +3,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::micro::{Level, PANEL, Sums, Walk, tile, tiles};
 use super::plan::{Geometry, Plan, Source};
+use crate::micro::{Level, PANEL, Sums, Walk, tile, tiles};
 use crate::rows::{fill, written};
 use crate::share::{Parts, share, share_parts};
 
@@ -166,7 +166,7 @@ impl Line<'_> {
             assert!(segments.end * walk.b[0] <= self.packed.len());
         }
         let b = self.packed[segments.start * walk.b[0]..].as_ptr();
-        let mut a = [self.staged.as_ptr(); super::micro::ROWS];
+        let mut a = [self.staged.as_ptr(); crate::micro::ROWS];
         for rows in tiles(plan.positions, self.level.rows()) {
             for (a, position) in a.iter_mut().zip(rows.clone()) {
                 *a =

@@ -24,7 +24,6 @@
 
 mod backward;
 mod forward;
-mod micro;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -42,6 +41,7 @@ use burn_flex::{Flex, FlexTensor};
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{Captured, contiguous, record, serves, tensor, values};
 use crate::rows::fill;
 use plan::{Geometry, Plan, Source};
@@ -231,6 +231,7 @@ impl ConvolutionOps for Flex {
         weight: FloatTensor<Self>,
         convolution: Convolution,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Convolution);
         on_flex(x, weight, None, convolution)
     }
 
@@ -240,6 +241,7 @@ impl ConvolutionOps for Flex {
         bias: FloatTensor<Self>,
         convolution: Convolution,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Convolution);
         on_flex(x, weight, Some(bias), convolution)
     }
 
@@ -250,6 +252,7 @@ impl ConvolutionOps for Flex {
         size: [usize; 2],
         convolution: Convolution,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Convolution);
         let (grad, weight) = (contiguous(grad), contiguous(weight));
         let y = contiguous(y);
         let (shape, geometry) =
@@ -274,6 +277,7 @@ impl ConvolutionOps for Flex {
         size: [usize; 2],
         convolution: Convolution,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Convolution);
         let (grad, x, y) = (contiguous(grad), contiguous(x), contiguous(y));
         let (shape, geometry) =
             of_weight(&grad.shape(), &x.shape(), size, &convolution);

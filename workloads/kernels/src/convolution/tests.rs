@@ -5,9 +5,9 @@ use burn::tensor::{Device, Distribution, Tolerance};
 
 use assay_trace::OperatorKind;
 
-use super::micro::{Level, PANEL, Sums, Walk, tile, tiles};
 use super::{Convolution, conv, conv_plain, cost};
 use crate::door::recorded;
+use crate::micro::{Level, PANEL, Sums, Walk, tile, tiles};
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device)

@@ -36,6 +36,7 @@ use burn_flex::Flex;
 
 use assay_trace::{CustomCost, OperatorKind};
 
+use crate::classes::{Class, timed};
 use crate::door::{record, serves};
 use crate::product::packing_bytes;
 
@@ -120,6 +121,7 @@ impl LstmOps for Flex {
         gates: FloatTensor<Self>,
         w_hh: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Recurrence);
         steps::forward(gates, w_hh, false).0
     }
 
@@ -127,6 +129,7 @@ impl LstmOps for Flex {
         gates: FloatTensor<Self>,
         w_hh: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let _timed = timed(Class::Recurrence);
         steps::forward(gates, w_hh, true)
     }
 
@@ -136,6 +139,7 @@ impl LstmOps for Flex {
         activated: FloatTensor<Self>,
         cells: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Recurrence);
         steps::backward(grad, w_hh, activated, cells)
     }
 
@@ -143,6 +147,7 @@ impl LstmOps for Flex {
         gates_grad: FloatTensor<Self>,
         hidden: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Recurrence);
         steps::weight(gates_grad, hidden)
     }
 }

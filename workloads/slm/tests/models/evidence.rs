@@ -24,6 +24,7 @@ fn predicted(model: &str, phase: &str, millions: u64, s: f64) -> Prediction {
             n: 0,
             method: "made by this test".to_owned(),
         },
+        time_by_class: BTreeMap::new(),
         flops: Flops(1e9),
         bytes: Bytes(1e9),
         parameters: millions * 1_000_000,

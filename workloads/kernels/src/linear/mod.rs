@@ -22,6 +22,9 @@
 //! 6. from 13 rows on `gemm`, split over rows of `W`: 0.7 to 1.6 for 16 rows,
 //!    1.0 to 1.1 for 128 and 512. `gemm` alone packs all of `W` on one thread.
 
+#[cfg(test)]
+mod tests;
+
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -41,6 +44,7 @@ use assay_trace::{CustomCost, OperatorKind};
 
 use std::mem::MaybeUninit;
 
+use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::multiversion;
 use crate::product::{
@@ -164,9 +168,59 @@ fn forward(
         Some(w) if rows <= THIN && inner > 0 => {
             dots(x, w, bias, [rows, inner, outer], out);
         }
+        _ if is_tall(rows, outer) => {
+            tall(Matrix::dense(x, rows, inner), w.transposed(), bias, out);
+        }
         _ => wide(Matrix::dense(x, rows, inner), w, bias, out),
     });
     tensor(out, shape)
+}
+
+/// Rows of `x` that a task of [`tall`] multiplies: its piece of the output is
+/// still in cache when the product is added to the bias there.
+const TALL: usize = 512;
+
+/// Whether rows are shared out rather than columns.
+fn is_tall(rows: usize, columns: usize) -> bool {
+    rows > columns && rows >= 4 * TALL
+}
+
+/// `x right + bias` with far more rows than columns. Each task has its own
+/// rows, so that `x` and the output are touched once; the right factor, which
+/// each packs again, is small.
+fn tall(
+    x: Matrix<'_>,
+    right: Matrix<'_>,
+    bias: Option<&[f32]>,
+    out: &mut [MaybeUninit<f32>],
+) {
+    let columns = right.cols;
+    if columns == 0 {
+        return;
+    }
+    share_parts(out, TALL * columns, |first, out| {
+        let count = out.len() / columns;
+        let mut output = Output::Written;
+        if let Some(bias) = bias {
+            for row in out.chunks_exact_mut(columns) {
+                row.write_copy_of_slice(bias);
+            }
+            output = Output::Added;
+        }
+        #[expect(unsafe_code, reason = "the product is added to the bias")]
+        // SAFETY: `out` has `count` rows, written where they are added to.
+        unsafe {
+            product_at(
+                out.as_mut_ptr(),
+                columns,
+                x.rows_from(first / columns, count),
+                right,
+                1.0,
+                output,
+                Parallelism::None,
+            );
+        }
+    });
 }
 
 /// Rows of `W` that a task of [`wide`] multiplies.
@@ -222,6 +276,7 @@ impl LinearOps for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         forward(x, weight, None)
     }
 
@@ -230,6 +285,7 @@ impl LinearOps for Flex {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         forward(x, weight, Some(bias))
     }
 
@@ -237,13 +293,18 @@ impl LinearOps for Flex {
         grad: FloatTensor<Self>,
         mut weight: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         let grad = contiguous(grad);
         let w = matrix_of(&mut weight);
         let (shape, rows) = with_last(&grad.shape(), w.cols);
         let grad = Matrix::dense(values(&grad), rows, w.rows);
         let parallel = threads(rows, w.cols, w.rows);
         let out = fill(rows * w.cols, |out| {
-            product(out, w.cols, grad, w, 1.0, parallel);
+            if is_tall(rows, w.cols) {
+                tall(grad, w, None, out);
+            } else {
+                product(out, w.cols, grad, w, 1.0, parallel);
+            }
         });
         tensor(out, shape)
     }
@@ -252,6 +313,7 @@ impl LinearOps for Flex {
         grad: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         let (grad, x) = (contiguous(grad), contiguous(x));
         let (grad_shape, x_shape) = (grad.shape(), x.shape());
         let outer = grad_shape[grad_shape.num_dims() - 1];
@@ -267,6 +329,7 @@ impl LinearOps for Flex {
     }
 
     fn linear_rows_backward_bias(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _timed = timed(Class::Matmul);
         let grad = contiguous(grad);
         let shape = grad.shape();
         let cols = shape[shape.num_dims() - 1];
@@ -482,103 +545,4 @@ fn factors<B: Backend>(
     (x_tracked, weight_tracked): (bool, bool),
 ) -> Factors<B> {
     (weight_tracked.then(|| x.clone()), x_tracked.then(|| weight.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::{Device, Distribution, Tolerance};
-
-    use super::*;
-    use crate::door::recorded;
-
-    fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device)
-    }
-
-    #[test]
-    fn it_equals_its_plain_twin_forward_and_backward() {
-        let device = Device::flex().autodiff();
-        for [rows, inner, outer] in [
-            [1, 1, 1],
-            [1, 33, 7],
-            [1, 576, 192],
-            [2, 100, 65],
-            [3, 64, 64],
-            [5, 17, 300],
-            [8, 256, 128],
-            [9, 31, 513],
-            [40, 130, 70],
-        ] {
-            for (biased, turned) in
-                [(false, false), (true, false), (true, true)]
-            {
-                let (x, w) = if turned {
-                    let x = random([inner, rows], &device).require_grad();
-                    let w = random([inner, outer], &device).require_grad();
-                    (x, w)
-                } else {
-                    let x = random([rows, inner], &device).require_grad();
-                    let w = random([outer, inner], &device).require_grad();
-                    (x, w)
-                };
-                let b = random([outer], &device).require_grad();
-                let weight = random([1, rows, outer], &device);
-                let run = |fast: bool| {
-                    let turn = |t: Tensor<2>| {
-                        if turned { t.swap_dims(0, 1) } else { t }
-                    };
-                    let (x3, w2) =
-                        (turn(x.clone()).unsqueeze::<3>(), turn(w.clone()));
-                    let b1 = biased.then(|| b.clone());
-                    let y = if fast {
-                        linear(x3, w2, b1)
-                    } else {
-                        linear_plain(x3, w2, b1)
-                    };
-                    let value = y.to_data();
-                    let grads = (y * weight.clone()).sum().backward();
-                    (
-                        value,
-                        x.grad(&grads).unwrap().to_data(),
-                        w.grad(&grads).unwrap().to_data(),
-                        b.grad(&grads).map(|b| b.to_data()),
-                    )
-                };
-                let (fast, plain) = (run(true), run(false));
-                let close = Tolerance::absolute(1e-4);
-                fast.0.assert_approx_eq::<f32>(&plain.0, close);
-                fast.1.assert_approx_eq::<f32>(&plain.1, close);
-                fast.2.assert_approx_eq::<f32>(&plain.2, close);
-                assert_eq!(fast.3.is_some(), biased);
-                if let (Some(fast), Some(plain)) = (fast.3, plain.3) {
-                    fast.assert_approx_eq::<f32>(&plain, close);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_tracked_factors_get_a_gradient_and_each_product_has_its_cost() {
-        let ops = recorded(|device| {
-            let x = Tensor::<2>::zeros([3, 5], device);
-            let w = Tensor::<2>::zeros([7, 5], device).require_grad();
-            let b = Tensor::<1>::zeros([7], device).require_grad();
-            Some(linear(x, w, Some(b)).sum())
-        });
-        let ids: Vec<_> = ops.iter().map(|op| op.id.as_str()).collect();
-        assert_eq!(
-            ids,
-            ["linear_bias", "linear_weight_backward", "linear_bias_backward"]
-        );
-        let kinds: Vec<_> =
-            ops.iter().filter_map(cost).map(|cost| cost.kind).collect();
-        assert_eq!(
-            kinds,
-            [
-                OperatorKind::Matmul { batch: 1, m: 3, n: 7, k: 5 },
-                OperatorKind::Matmul { batch: 1, m: 7, n: 5, k: 3 },
-                OperatorKind::Reduce { elements: 21, results: 7 },
-            ]
-        );
-    }
 }

@@ -1,7 +1,8 @@
-//! The one inner loop: a tile of up to 12 x 32 sums of products in registers,
+//! The one inner loop of convolutions, axial attention and outer products: a
+//! tile of up to 12 x 32 sums of products in registers,
 //! `out[m, n] = init[m, n] + sum_k a[m, k] b[k, n]`, where the rows of `a` lie
-//! anywhere in memory and `k` runs over two nested strides. Output, input
-//! gradient and weight gradient of a convolution differ in what they pass.
+//! anywhere in memory and `k` runs over two nested strides. Kernels differ in
+//! what they pass.
 
 #![allow(
     clippy::needless_range_loop,
@@ -17,14 +18,14 @@ use std::arch::x86_64::{
 };
 
 /// Columns of a panel of `b` and of a tile.
-pub(super) const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 
 /// Rows of a tile at most.
-pub(super) const ROWS: usize = 12;
+pub(crate) const ROWS: usize = 12;
 
 /// The instruction set that serves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -34,7 +35,7 @@ pub(super) enum Level {
 
 impl Level {
     /// All that this processor has, the fastest first.
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
@@ -51,12 +52,12 @@ impl Level {
         all
     }
 
-    pub(super) fn best() -> Self {
+    pub(crate) fn best() -> Self {
         Self::all()[0]
     }
 
     /// Rows of a tile: what leaves registers for `b`.
-    pub(super) fn rows(self) -> usize {
+    pub(crate) fn rows(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => ROWS,
@@ -70,24 +71,24 @@ impl Level {
 /// How `k` runs: `outer` times `inner` steps, with the distances in `a` and
 /// `b` of each.
 #[derive(Clone, Copy)]
-pub(super) struct Walk {
-    pub(super) outer: usize,
-    pub(super) inner: usize,
-    pub(super) a: [usize; 2],
-    pub(super) b: [usize; 2],
+pub(crate) struct Walk {
+    pub(crate) outer: usize,
+    pub(crate) inner: usize,
+    pub(crate) a: [usize; 2],
+    pub(crate) b: [usize; 2],
 }
 
 /// Where a tile's sums start from and go to.
 #[derive(Clone, Copy)]
-pub(super) struct Sums {
-    pub(super) init: *const f32,
+pub(crate) struct Sums {
+    pub(crate) init: *const f32,
     /// Distance of `init`'s rows, of which each has a whole panel.
-    pub(super) init_row: usize,
-    pub(super) out: *mut f32,
-    pub(super) out_row: usize,
+    pub(crate) init_row: usize,
+    pub(crate) out: *mut f32,
+    pub(crate) out_row: usize,
     /// Columns of the tile that `out` has.
-    pub(super) cols: usize,
-    pub(super) relu: bool,
+    pub(crate) cols: usize,
+    pub(crate) relu: bool,
 }
 
 /// `N` numbers in one register.
@@ -270,7 +271,7 @@ macro_rules! pick {
 /// step of `b`, and `init`, must be readable, `out`'s `cols` columns writable
 /// and no other thread's. `level` must have been detected.
 #[expect(unsafe_code, reason = "loops over pointers")]
-pub(super) unsafe fn tile(
+pub(crate) unsafe fn tile(
     level: Level,
     a: &[*const f32],
     b: *const f32,
@@ -329,7 +330,7 @@ pub(super) unsafe fn tile(
 
 /// Splits `len` rows into tiles of at most `most`, as equal as can be, as a
 /// small last tile would leave most of the multipliers idle.
-pub(super) fn tiles(
+pub(crate) fn tiles(
     len: usize,
     most: usize,
 ) -> impl Iterator<Item = std::ops::Range<usize>> {
