@@ -80,11 +80,16 @@ class Rung(NamedTuple):
 OURS = {
     "softmax": Rung(
         "evoformer_ladder",
-        ("softmax",),
-        "biased_softmax [{s}, 8, {r}, {r}]",
+        ("softmax", "biased_softmax [{s}, 8, {r}"),
+        "biased_softmax [{s}, 8, {r}, {r}]: median, least, gain",
         "fused in place",
     ),
-    "LayerNorm": None,
+    "LayerNorm": Rung(
+        "evoformer_ladder",
+        ("layer_norm", "layer_norm [{s}, {r}, 256]"),
+        "layer_norm [{s}, {r}, 256]: median, least, gain",
+        "fused",
+    ),
     "attention": Rung(
         "axial_attention_ladder",
         ("kernel",),
@@ -261,7 +266,8 @@ def ours(row, s, r, folder, printed):
         ran(command, environment)
         (path,) = (folder / "cases").glob("*.jsonl")
         return statistics.median(wireless.steady_samples(path))
-    program = (EXAMPLES / named.example, *named.arguments)
+    arguments = (part.format(s=s, r=r) for part in named.arguments)
+    program = (EXAMPLES / named.example, *arguments)
     if program not in printed:
         printed[program] = ran(program, environment)
     return rung(printed[program], named.title.format(s=s, r=r), named.name)

@@ -107,7 +107,9 @@ impl Recycled {
     pub fn none(residues: usize, config: &Config, device: &Device) -> Self {
         Self {
             m: Tensor::zeros([residues, config.c_m], device),
-            z: Tensor::zeros([residues, residues, config.c_z], device),
+            // One zero seen everywhere: the first pass holds no second `z`.
+            z: Tensor::<3>::zeros([1, 1, config.c_z], device)
+                .expand([residues, residues, config.c_z]),
             positions: Tensor::zeros([residues, 3], device),
         }
     }

@@ -1,7 +1,8 @@
 //! The ladder of the Evoformer's kernels: median milliseconds of each kernel
 //! and of its plain twin, forward, and forward and backward, in interleaved
 //! runs. With `RAYON_NUM_THREADS=1` before it, the rungs below threads. An
-//! argument picks one family of [`FAMILIES`].
+//! argument picks one family of [`FAMILIES`], a second those of its ladders
+//! whose title has it.
 //!
 //! `cargo run --release -p assay-kernels --example evoformer_ladder softmax`
 //!
@@ -16,10 +17,12 @@ use std::time::Instant;
 
 use assay_kernels::{
     Dropped, Shared, biased_softmax, biased_softmax_plain, gated_planes,
-    gated_planes_plain, outer_product_mean, outer_product_mean_plain,
-    plane_norm, plane_norm_plain, residual_add, residual_add_plain,
+    gated_planes_plain, layer_norm, outer_product_mean,
+    outer_product_mean_plain, plane_norm, plane_norm_plain, residual_add,
+    residual_add_plain,
 };
 use burn::Tensor;
+use burn::nn::LayerNormConfig;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution};
 
@@ -28,8 +31,9 @@ use burn::tensor::{Device, Distribution};
 type Family = (&'static str, fn(&Device, &Device));
 
 /// All of them.
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 6] = [
     ("softmax", softmaxes),
+    ("layer_norm", layer_norms),
     ("outer_product", outer_products),
     ("gated_planes", gates),
     ("plane_norm", norms),
@@ -59,6 +63,9 @@ fn rung<'a, I, O>(
 /// Medians of `rounds` runs in turn, the least beside them for a machine that
 /// others use too, and the median against the first rung's.
 fn ladder(title: &str, rounds: usize, mut rungs: Vec<Rung<'_>>) {
+    if std::env::args().nth(2).is_some_and(|part| !title.contains(&part)) {
+        return;
+    }
     let mut times = vec![Vec::new(); rungs.len()];
     for _ in 0..rounds {
         for ((_, run), times) in rungs.iter_mut().zip(&mut times) {
@@ -133,6 +140,52 @@ fn softmaxes(device: &Device, tracked: &Device) {
                 rung("fused", make, of(biased_softmax)),
                 rung("stock softmax alone", make, |(x, _)| back(softmax(x, 3))),
                 rung("no softmax", make, |(x, _)| back(x)),
+            ],
+        );
+    }
+}
+
+/// The MSA and the pair representation: out of place, as a residual stream
+/// is still needed.
+fn layer_norms(device: &Device, tracked: &Device) {
+    for shape in
+        [[64, 128, 256], [128, 256, 256], [128, 128, 128], [256, 256, 128]]
+    {
+        let [_, _, width] = shape;
+        let x = random(shape, device);
+        let (gain, offset) = (random([width], device), random([width], device));
+        let stock = LayerNormConfig::new(width).init(device);
+        let tracked_stock = LayerNormConfig::new(width).init(tracked);
+        let rounds = 25;
+        ladder(
+            &format!("layer_norm {shape:?}"),
+            rounds,
+            vec![
+                rung("stock", || x.clone(), |x| stock.forward(x)),
+                rung(
+                    "fused",
+                    || x.clone(),
+                    |x| {
+                        let offset = Some(offset.clone());
+                        layer_norm(x, gain.clone(), offset, 1e-5)
+                    },
+                ),
+            ],
+        );
+        let make = || {
+            let (gain, offset) = (leaf(&gain, tracked), leaf(&offset, tracked));
+            (leaf(&x, tracked), gain, offset)
+        };
+        ladder(
+            &format!("layer_norm forward and backward {shape:?}"),
+            rounds,
+            vec![
+                rung("stock", make, |(x, _, _)| {
+                    tracked_stock.forward(x).sum().backward()
+                }),
+                rung("fused", make, |(x, gain, offset)| {
+                    layer_norm(x, gain, Some(offset), 1e-5).sum().backward()
+                }),
             ],
         );
     }

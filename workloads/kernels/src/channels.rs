@@ -34,13 +34,7 @@ const SIDE: usize = 16;
 const AHEAD: usize = 8;
 
 /// A tensor [X, Y, C] whose rows of channels are dense.
-pub(crate) struct ChannelRows {
-    x: FlexTensor,
-    /// Rows of one `x`.
-    inner: usize,
-    width: usize,
-    strides: [usize; 2],
-}
+pub(crate) struct ChannelRows(FlexTensor);
 
 impl ChannelRows {
     /// Copies only what has another last stride than one, or a negative one.
@@ -48,29 +42,53 @@ impl ChannelRows {
         let (shape, strides) = (x.layout().shape(), x.layout().strides());
         let dense = shape[2] == 1 || strides[2] == 1;
         let dense = dense && strides.iter().all(|&s| s >= 0);
-        let x = if dense { x } else { x.to_contiguous() };
-        let (shape, strides) = (x.layout().shape(), x.layout().strides());
+        Self(if dense { x } else { x.to_contiguous() })
+    }
+
+    pub(crate) fn view(&self) -> RowView<'_> {
+        let layout = self.0.layout();
+        let (shape, strides) = (layout.shape(), layout.strides());
         let (inner, width) = (shape[1], shape[2]);
-        let strides = std::array::from_fn(|i| strides[i].unsigned_abs());
-        Self { x, inner, width, strides }
+        let [outer, step] = [0, 1].map(|i| strides[i].unsigned_abs());
+        let values = &self.0.storage::<f32>()[layout.start_offset()..];
+        let step = if inner == 1 { outer } else { step };
+        // Rows as far apart from one `x` to the next as within one.
+        let even = shape[0] == 1 || outer == inner * step;
+        let outer = if even { None } else { Some((inner, outer)) };
+        RowView { values, width, step, outer }
     }
+}
 
-    /// The first `width` channels of row `n = x Y + y`; those of a later row
-    /// are asked for.
-    pub(crate) fn row(&self, n: usize, width: usize) -> &[f32] {
+/// The rows of [`ChannelRows`].
+#[derive(Clone, Copy)]
+pub(crate) struct RowView<'a> {
+    values: &'a [f32],
+    width: usize,
+    step: usize,
+    /// Rows of one `x` and the distance to the next, where that is not `step`
+    /// for each.
+    outer: Option<(usize, usize)>,
+}
+
+impl<'a> RowView<'a> {
+    /// The first `width` channels of row `n = x Y + y`; where others lie
+    /// between, those of a later row are asked for.
+    pub(crate) fn row(self, n: usize, width: usize) -> &'a [f32] {
         assert!(width <= self.width);
-        let values = self.x.storage::<f32>();
-        let later = self.start(n + AHEAD);
-        if let Some(later) = values.get(later..later + width) {
-            prefetch(later);
+        if self.step > width {
+            let start = self.start(n + AHEAD);
+            if let Some(later) = self.values.get(start..start + width) {
+                prefetch(later);
+            }
         }
-        &values[self.start(n)..][..width]
+        &self.values[self.start(n)..][..width]
     }
 
-    fn start(&self, n: usize) -> usize {
-        let (x, y) = (n / self.inner, n % self.inner);
-        let [of_x, of_y] = self.strides;
-        self.x.layout().start_offset() + x * of_x + y * of_y
+    fn start(self, n: usize) -> usize {
+        match self.outer {
+            None => n * self.step,
+            Some((inner, outer)) => n / inner * outer + n % inner * self.step,
+        }
     }
 }
 

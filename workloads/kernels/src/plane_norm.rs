@@ -12,6 +12,12 @@
 //! 2. backward: a tile of `x` is turned, one of the gradient copied, and what
 //!    becomes of it is turned back to planes. Statistics are computed again;
 //!    each of a fixed number of tasks adds up `dgamma` and `dbeta` by itself.
+//!
+//! [128, 256, 256] `f32`, milliseconds, twin and kernel
+//! (`examples/evoformer_ladder.rs`; 2026-11-28, 2 cores of an EPYC with
+//! AVX-512, shared with other programs, load 3 to 4: to be measured again):
+//! 68 and 11, where a pass of an engine's operator over as many bytes took 3;
+//! forward and backward 157 and 41, of which 8 are not the kernel's.
 
 use burn::Tensor;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;

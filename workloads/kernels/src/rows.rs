@@ -166,13 +166,19 @@ enum Target {
     Copy { source: FlexTensor, out: Vec<f32>, shape: Shape },
 }
 
+/// Whether nobody else holds a contiguous tensor's storage, and all of it is
+/// the tensor's.
+pub(crate) fn is_own(x: &FlexTensor) -> bool {
+    let len = x.shape().num_elements();
+    x.bytes().len() == len * size_of::<f32>() && x.is_unique()
+}
+
 impl Target {
     fn new(x: FlexTensor) -> Self {
         let x = contiguous(x);
         let shape = x.shape();
         let len = shape.num_elements();
-        let whole = x.bytes().len() == len * size_of::<f32>();
-        if whole && x.is_unique() {
+        if is_own(&x) {
             Self::Own(x)
         } else {
             Self::Copy { source: x, out: Vec::with_capacity(len), shape }

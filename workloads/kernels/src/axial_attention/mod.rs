@@ -13,11 +13,17 @@
 //! 1. one head of one of the others at a time is copied out of the packed
 //!    tensor, keys turned ([`pack`]);
 //! 2. twelve queries meet all keys, their scores lie in L1; the products are
-//!    register tiles of the convolution's inner loop ([`crate::micro`]), which start
-//!    from the bias;
+//!    register tiles ([`crate::micro`]), which start from the bias;
 //! 3. one pass finds each row's largest score, one takes the exponentials and
 //!    their sum ([`scores`]); what is divided by the sum is the result;
 //! 4. the gate comes with the last touch of the result.
+//!
+//! The ladder (`examples/axial_attention_ladder.rs`), 2026-11-28, 2 cores of an
+//! EPYC with AVX-512, nothing else running, milliseconds, forward and forward
+//! with backward: MSA rows 64 x 128 (8 heads of 32) 17 and 64, columns 14 and
+//! 47; rows 128 x 256 126 and 461, columns 88 and 297; pairs 256 x 256 (4 heads
+//! of 32) 117 and 413 along rows, 115 and 424 along columns. PyTorch's fastest
+//! way minutes before, forward, rows 64 x 128 26, 128 x 256 148.
 //!
 //! Backward computes the weights again, blocks of queries at a time
 //! ([`backward`]): packed, mask and bias are all that is kept. Every sum has an

@@ -237,10 +237,11 @@ fn add_on_flex(
     let width = residual.shape()[2].max(1);
     let mask = dropped.map(|dropped| Mask::new(dropped, &residual));
     let (added, gate) = (ChannelRows::new(added), gate.map(ChannelRows::new));
+    let (added, gate) = (added.view(), gate.as_ref().map(ChannelRows::view));
     let ([sum], _) =
         update([residual], width, TASKS, |(): &mut (), first, [x]| {
             for (n, x) in numbered(x, first, width) {
-                let gate = gate.as_ref().map(|gate| gate.row(n, x.len()));
+                let gate = gate.map(|gate| gate.row(n, x.len()));
                 let fates = mask.map(|mask| mask.row(n));
                 add_row(x, added.row(n, x.len()), gate, fates);
             }
@@ -294,6 +295,7 @@ impl ResidualOps for Flex {
         let width = grad.shape()[2].max(1);
         let mask = dropped.map(|dropped| Mask::new(dropped, &grad));
         let gate = ChannelRows::new(gate);
+        let gate = gate.view();
         let both = [grad, added];
         let ([dupdate, dgate], _) =
             update(both, width, TASKS, |(): &mut (), first, [grad, added]| {
