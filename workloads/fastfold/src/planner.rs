@@ -49,11 +49,15 @@ fn module_at_peak<'a>(graph: &'a Graph, profile: &MemoryProfile) -> &'a str {
         .map_or("", |peak| graph.modules[graph.operators[peak].module].as_str())
 }
 
+/// Modules outside of a block that take pairs as its transition does.
+const AS_TRANSITION: [&str; 2] = ["recycling_embedder", "templates"];
+
 /// The part that a module of the trace belongs to: `evoformer.0.tri_mul_out`.
 fn part_of(module: &str) -> Option<Part> {
     let is = |name: &str| module.split('.').any(|word| word.starts_with(name));
     let found = Part::ALL.into_iter().find(|(_, name)| is(name));
-    found.map(|(part, _)| part)
+    let outside = AS_TRANSITION.into_iter().any(is);
+    found.map(|(part, _)| part).or(outside.then_some(Part::PairTransition))
 }
 
 /// Rows that a part's chunks share out.
@@ -98,6 +102,19 @@ mod tests {
         let chunks = plan(&planned).unwrap();
         assert_ne!(chunks, Chunks::default());
         assert!(peak(&planned, chunks) <= limit as f64);
+    }
+
+    #[test]
+    fn what_takes_pairs_outside_of_a_block_is_chunked_as_a_transition() {
+        for (module, part) in [
+            ("recycling_embedder", Some(Part::PairTransition)),
+            ("templates", Some(Part::PairTransition)),
+            ("templates.blocks.0.tri_att_end", Some(Part::TriangleAttention)),
+            ("evoformer.3.tri_mul_out", Some(Part::TriangleMultiplication)),
+            ("input_embedder", None),
+        ] {
+            assert_eq!(part_of(module), part, "{module}");
+        }
     }
 
     #[test]

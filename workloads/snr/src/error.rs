@@ -1,7 +1,7 @@
 //! What can go wrong with the workload of the second wireless paper.
 
 use assay_interference::InterferenceError;
-use assay_kit::KitError;
+use assay_kit::{AxisError, KitError};
 use assay_measure::WorkloadError;
 use assay_radio::SnapshotsError;
 use assay_radio::files::FilesError;
@@ -49,15 +49,8 @@ pub enum SnrError {
         nearest: String,
     },
     /// An axis without a lawful value.
-    #[error("axis `{axis}`: found `{found}`, expected {expected}")]
-    Axis {
-        /// The axis.
-        axis: &'static str,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: String,
-    },
+    #[error(transparent)]
+    Axis(#[from] AxisError),
     /// Examples that a network cannot take.
     #[error(
         "examples of {length} samples are too short for this network: it \

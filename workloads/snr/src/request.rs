@@ -1,5 +1,6 @@
 //! A case of this workload, read.
 
+use assay_kit::{AxisError, named, parsed};
 use assay_radio::interference::SnrConvention;
 use assay_radio::radioml::{Convention, Set};
 use assay_schema::{Case, Precision};
@@ -109,35 +110,7 @@ fn axis_error(
     found: &str,
     expected: impl Into<String>,
 ) -> SnrError {
-    SnrError::Axis { axis, found: found.to_owned(), expected: expected.into() }
-}
-
-/// The value of an axis from a list of names, the first of them by default.
-fn named<T: Copy>(
-    case: &Case,
-    axis: &'static str,
-    names: &[(&'static str, T)],
-) -> Result<T, SnrError> {
-    let text = case.axis(axis).unwrap_or(names[0].0);
-    let found = names.iter().find(|(name, _)| *name == text);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        axis_error(axis, text, all.join(", "))
-    })
-}
-
-fn parsed<T: std::str::FromStr>(
-    case: &Case,
-    axis: &'static str,
-    default: T,
-    expected: &str,
-    lawful: impl Fn(&T) -> bool,
-) -> Result<T, SnrError> {
-    let Some(text) = case.axis(axis) else { return Ok(default) };
-    text.parse()
-        .ok()
-        .filter(lawful)
-        .ok_or_else(|| axis_error(axis, text, expected))
+    AxisError::new(axis, found, expected).into()
 }
 
 fn positive(
@@ -146,7 +119,7 @@ fn positive(
     default: u64,
 ) -> Result<u64, SnrError> {
     let expected = "a whole number of at least 1";
-    parsed(case, axis, default, expected, |&n| n > 0)
+    Ok(parsed(case, axis, default, expected, |&n| n > 0)?)
 }
 
 fn source(case: &Case, task: Task) -> Result<Source, SnrError> {
