@@ -106,6 +106,7 @@ fn gather(
             }
             Event::Warning(warning) => warnings.push(warning),
             Event::Sample(_)
+            | Event::Pictures(_)
             | Event::Started { .. }
             | Event::Verified(_)
             | Event::Finished { .. }

@@ -29,6 +29,10 @@ pub(crate) fn judge(
         let evidence = assay_fastfold::evidence(records, predictions);
         found.extend(ruled(&assay_fastfold::claims()?, &evidence));
     }
+    if holds("instaflow") {
+        let evidence = assay_instaflow::evidence(records, predictions);
+        found.extend(ruled(&assay_instaflow::claims()?, &evidence));
+    }
     Ok(found)
 }
 
@@ -68,6 +72,7 @@ pub(crate) fn published(
     points.extend(assay_interference::published()?);
     points.extend(assay_snr::published()?);
     points.extend(assay_fastfold::published()?);
+    points.extend(assay_instaflow::published()?);
     points.retain(|point| {
         let workload = point.case.split('/').next().unwrap_or_default();
         holds(workload, records, predictions)

@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 16] = [
+const SHIPPED: [(&str, &str); 19] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -31,6 +31,9 @@ const SHIPPED: [(&str, &str); 16] = [
     ("fastfold-quick", include_str!("../plans/fastfold-quick.toml")),
     ("fastfold-default", include_str!("../plans/fastfold-default.toml")),
     ("fastfold-full", include_str!("../plans/fastfold-full.toml")),
+    ("instaflow-quick", include_str!("../plans/instaflow-quick.toml")),
+    ("instaflow-default", include_str!("../plans/instaflow-default.toml")),
+    ("instaflow-full", include_str!("../plans/instaflow-full.toml")),
 ];
 
 /// The plan that the arguments ask for, every case complete.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_fastfold::FastFold;
+use assay_instaflow::InstaFlow;
 use assay_interference::Interference;
 use assay_kit::Checkpoint;
 use assay_measure::Workload;
@@ -16,8 +17,8 @@ use assay_snr::Snr;
 use assay_trace::Graph;
 
 /// All workloads.
-pub(crate) fn workloads() -> [&'static dyn Workload; 5] {
-    [&Operators, &Slm, &Interference, &Snr, &FastFold]
+pub(crate) fn workloads() -> [&'static dyn Workload; 6] {
+    [&Operators, &Slm, &Interference, &Snr, &FastFold, &InstaFlow]
 }
 
 /// The workload of a case.
@@ -51,7 +52,10 @@ pub(crate) fn catalogue_for(case: &Case, model: Option<&Path>) -> Catalogue {
 
 /// Whether a model file can be read, before anything starts.
 pub(crate) fn check_model(model: Option<&Path>) -> Result<()> {
-    if let Some(path) = model {
+    let Some(path) = model else { return Ok(()) };
+    if assay_instaflow::config::is_network(path) {
+        assay_instaflow::config::architecture_from_file(path)?;
+    } else {
         assay_slm::Config::from_file(path)?;
     }
     Ok(())
@@ -96,11 +100,12 @@ pub(crate) fn complete(
     precision: Precision,
 ) -> Result<Case> {
     if let Some(path) = model
-        && case.workload != "slm"
+        && !["slm", "instaflow"].contains(&case.workload.as_str())
     {
         bail!(
-            "{}: a model file describes a language model (`slm/...`); `{case}` \
-             has no use for one: leave --model out",
+            "{}: a model file describes a language model (`slm/...`) or a \
+             network of a diffusion model (`instaflow/...`); `{case}` has no \
+             use for one: leave --model out",
             path.display()
         );
     }
@@ -160,6 +165,12 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
                 .with_context(|| case.to_string())?;
             Ok(assay_fastfold::trace(&request)?)
         }
+        "instaflow" => {
+            let file = model.map(PathBuf::as_path);
+            let request = assay_instaflow::Request::new(case, file)
+                .with_context(|| case.to_string())?;
+            Ok(assay_instaflow::trace(&request)?)
+        }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }
 }
@@ -174,6 +185,14 @@ pub(crate) fn check_golden(
     tolerance: f64,
 ) -> Result<Verification> {
     let config = match (model, case) {
+        (Some(path), _) if assay_instaflow::config::is_network(path) => {
+            return Ok(assay_instaflow::golden::check(
+                &assay_instaflow::config::architecture_from_file(path)?,
+                weights,
+                golden,
+                tolerance,
+            )?);
+        }
         (Some(path), _) => assay_slm::Config::from_file(path)?,
         (None, Some(case)) => match case.workload.as_str() {
             "interference" => {
@@ -201,6 +220,14 @@ pub(crate) fn check_golden(
                 let request = assay_fastfold::Request::new(case)?;
                 return Ok(assay_fastfold::golden::check(
                     &request.config,
+                    weights,
+                    golden,
+                    tolerance,
+                )?);
+            }
+            "instaflow" => {
+                return Ok(assay_instaflow::golden::check(
+                    &assay_instaflow::config::architecture(&case.model)?,
                     weights,
                     golden,
                     tolerance,

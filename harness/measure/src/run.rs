@@ -158,6 +158,9 @@ fn verify_and_sample<C: Clock, E>(
         sink(Event::Meter { step: None, metric: quality.metric })
             .map_err(Halt::Sink)?;
     }
+    for drawn in sampling.desk.watch.drain_pictures() {
+        sink(Event::Pictures(drawn)).map_err(Halt::Sink)?;
+    }
     write_readout(readout, sink).map_err(Halt::Sink)?;
     Ok(stop)
 }

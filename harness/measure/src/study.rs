@@ -27,6 +27,9 @@ pub(crate) fn sample_study<C: Clock, E>(
             let (step, metric) = (Some(quality.step), quality.metric);
             sink(Event::Meter { step, metric }).map_err(Halt::Sink)?;
         }
+        for drawn in sampling.desk.watch.drain_pictures() {
+            sink(Event::Pictures(drawn)).map_err(Halt::Sink)?;
+        }
         match end? {
             BurstEnd::Paused => {}
             BurstEnd::Done => break StopReason::Completed,

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use assay_schema::{Better, Metric, Seconds};
+use assay_schema::{Better, Metric, Pictures, Seconds};
 
 use crate::Clock;
 
@@ -36,6 +36,7 @@ pub struct Watch<'a> {
     tapes: Vec<Tape>,
     spare: Vec<Vec<PartSample>>,
     qualities: Vec<Quality>,
+    pictures: Vec<Pictures>,
     ranks: Vec<Watch<'a>>,
 }
 
@@ -82,6 +83,7 @@ impl<'a> Watch<'a> {
             tapes: Vec::with_capacity(TAPES),
             spare: Vec::new(),
             qualities: Vec::new(),
+            pictures: Vec::new(),
             ranks: Vec::new(),
         }
     }
@@ -207,6 +209,15 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Keeps pictures for a reader; of one label the last ones stand in a
+    /// steady session.
+    pub fn pictures(&mut self, drawn: Pictures) {
+        if self.keep_last {
+            self.pictures.retain(|old| old.label != drawn.label);
+        }
+        self.pictures.push(drawn);
+    }
+
     /// Ticks left out so far; the sampler subtracts the difference.
     #[inline]
     pub(crate) fn untimed_ticks(&self) -> u64 {
@@ -269,6 +280,15 @@ impl<'a> Watch<'a> {
         let mut all = std::mem::take(&mut self.qualities);
         for rank in &mut self.ranks {
             all.append(&mut rank.drain_qualities());
+        }
+        all
+    }
+
+    /// Hands over all pictures.
+    pub(crate) fn drain_pictures(&mut self) -> Vec<Pictures> {
+        let mut all = std::mem::take(&mut self.pictures);
+        for rank in &mut self.ranks {
+            all.append(&mut rank.drain_pictures());
         }
         all
     }
@@ -357,6 +377,21 @@ mod tests {
             qualities[1].metric.reading,
             Reading::Unavailable("NaN at step 1".into())
         );
+    }
+
+    #[test]
+    fn a_steady_session_keeps_the_last_pictures_of_a_label() {
+        let clock = FakeClock::new();
+        let mut watch = Watch::new(&clock);
+        watch.keep_last(true);
+        for (label, byte) in [("a", 1), ("b", 2), ("a", 3)] {
+            let captions = Vec::new();
+            let (label, png) = (label.to_owned(), vec![byte]);
+            watch.pictures(Pictures { label, captions, png });
+        }
+        let kept: Vec<Vec<u8>> =
+            watch.drain_pictures().into_iter().map(|one| one.png).collect();
+        assert_eq!(kept, [vec![2], vec![3]]);
     }
 
     #[test]

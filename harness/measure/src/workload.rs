@@ -31,7 +31,8 @@ pub trait Workload: Send + Sync {
     ) -> Result<Box<dyn Session>, WorkloadError>;
 }
 
-/// Where and with what a case runs; the same for all cases of a run.
+/// Where and with what a case runs; but for `scratch` the same for all cases
+/// of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Context {
     /// Device to run on: `cpu`, `wgpu:0`, `cuda:0`.
@@ -44,6 +45,9 @@ pub struct Context {
     pub weights: Option<PathBuf>,
     /// A model's shape, in place of the built-in one.
     pub model: Option<PathBuf>,
+    /// The case's own folder for what it must not lose when it is killed: a
+    /// study goes on from there. It need not exist yet.
+    pub scratch: Option<PathBuf>,
     /// Size of the last-level cache, for [`Rotation`](crate::Rotation).
     pub last_level_cache: Option<Bytes>,
 }
@@ -57,6 +61,7 @@ impl Context {
             data: None,
             weights: None,
             model: None,
+            scratch: None,
             last_level_cache: None,
         }
     }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Case, Metric, Seconds, Verification, WorkSummary};
+use crate::{Case, Metric, Pictures, Seconds, Verification, WorkSummary};
 
 /// A moment, in milliseconds since 1970 (UTC).
 #[derive(
@@ -98,6 +98,8 @@ pub enum Event {
         /// The metric.
         metric: Metric,
     },
+    /// What was drawn.
+    Pictures(Pictures),
     /// Something that a reader must know.
     Warning(Warning),
     /// The case ended well.

@@ -1,5 +1,5 @@
 //! The nouns of Assay: units, cases, plans, events, samples, records,
-//! metrics, claims, hosts and provenance.
+//! metrics, pictures, claims, hosts and provenance.
 //!
 //! Here: plain values with serde, and the small functions that only rearrange
 //! them. Not here: files, clocks, printing, statistics. Every other crate may
@@ -29,6 +29,7 @@ mod lockstep;
 mod metric;
 mod names;
 mod number;
+mod pictures;
 mod plan;
 mod precision;
 mod prediction;
@@ -61,6 +62,7 @@ pub use lockstep::{
 };
 pub use metric::{Better, Metric, Reading};
 pub use names::nearest;
+pub use pictures::Pictures;
 pub use plan::{Depth, Plan, PlannedCase};
 pub use precision::{ParsePrecisionError, Precision};
 pub use prediction::{Bound, Prediction, ProfileSummary};

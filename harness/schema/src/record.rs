@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Case, Event, Metric, Moment, Reading, SampleBatch, StopReason, Warning,
-    WorkSummary,
+    Case, Event, Metric, Moment, Pictures, Reading, SampleBatch, StopReason,
+    Warning, WorkSummary,
 };
 
 /// How an answer was checked. Finite output is no answer.
@@ -63,6 +63,9 @@ pub struct Record {
     pub samples: Vec<SampleBatch>,
     /// Meter readings in order, with the step where there is one.
     pub metrics: Vec<(Option<u64>, Metric)>,
+    /// What was drawn, in order.
+    #[serde(default)]
+    pub pictures: Vec<Pictures>,
     /// Warnings.
     pub warnings: Vec<Warning>,
     /// How it ended.
@@ -92,6 +95,7 @@ impl Record {
             verification: None,
             samples: Vec::new(),
             metrics: Vec::new(),
+            pictures: Vec::new(),
             warnings: Vec::new(),
             outcome: Outcome::Unfinished,
         };
@@ -103,6 +107,7 @@ impl Record {
                 Event::Meter { step, metric } => {
                     record.metrics.push((step, metric));
                 }
+                Event::Pictures(drawn) => record.pictures.push(drawn),
                 Event::Warning(warning) => record.warnings.push(warning),
                 Event::Finished { stop, .. } => {
                     record.outcome = Outcome::Finished(stop);

@@ -9,8 +9,10 @@ use crate::{Host, Moment, Plan};
 /// Compatibility: a reader takes every version up to its own and refuses a
 /// newer one by name. An event may gain a field with a default without a new
 /// version; a changed meaning needs one, and so does a new key of `run.toml`,
-/// which refuses keys that it does not know.
-pub const FORMAT_VERSION: u32 = 1;
+/// which refuses keys that it does not know, and a new kind of event.
+///
+/// 2: the event `pictures`.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What a run was: on what, with what, from which sources.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

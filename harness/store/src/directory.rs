@@ -5,6 +5,7 @@
 //! DIR/run.lock                    held while a run writes here
 //! DIR/cases/<file stem>.jsonl     the events of one case
 //! DIR/predictions.jsonl, profiles.json, claims.json   derived
+//! DIR/state/<file stem>/          what a case keeps for being gone on with
 //! DIR/report/                     the report's default place
 //! ```
 
@@ -19,6 +20,7 @@ use crate::{CaseFile, CaseWriter, StoreError, header, read_case};
 pub(crate) const HEADER: &str = "run.toml";
 pub(crate) const CASES: &str = "cases";
 const LOCK: &str = "run.lock";
+const STATE: &str = "state";
 
 /// A run on disk.
 #[derive(Debug)]
@@ -109,6 +111,12 @@ impl RunDirectory {
             return Err(StoreError::ReadOnly(self.path.clone()));
         }
         CaseWriter::open(&self.case_path(case))
+    }
+
+    /// The folder in which a case may keep what it needs to go on after a
+    /// kill; nobody else looks there, and it need not exist.
+    pub fn state_path(&self, case: &Case) -> PathBuf {
+        self.path.join(STATE).join(case.file_stem())
     }
 
     /// What is there of a case; empty where nothing is.

@@ -49,6 +49,24 @@ pub(crate) enum Block {
     },
     Table(Table),
     Figure(Figure),
+    /// Strips of pictures with the same captions, under one another.
+    Strips {
+        /// Anchor; also the first part of file names.
+        id: String,
+        title: String,
+        strips: Vec<Strip>,
+    },
+}
+
+/// Pictures side by side in one PNG.
+pub(crate) struct Strip {
+    /// Who drew them.
+    pub(crate) label: String,
+    /// One a picture.
+    pub(crate) captions: Vec<String>,
+    pub(crate) png: Vec<u8>,
+    /// The same in Base64.
+    pub(crate) base64: String,
 }
 
 /// A text from outside, made safe to print in any format: control and

@@ -73,6 +73,26 @@ fn block(out: &mut String, block: &Block, formats: &[Format]) {
             ));
         }
         Block::Table(table) => self::table(out, table),
+        Block::Strips { id, title, strips } => {
+            out.push_str(&format!("**{}**\n\n", escaped(title)));
+            for (index, strip) in strips.iter().enumerate() {
+                let label = escaped(&strip.label);
+                if formats.contains(&Format::Svg) {
+                    let file = super::strip_file(id, index);
+                    out.push_str(&format!("{label}\n\n![{label}]({file})\n\n"));
+                } else {
+                    out.push_str(&format!("- {label}\n"));
+                }
+            }
+            if let Some(strip) = strips.first() {
+                let captions: Vec<String> =
+                    strip.captions.iter().map(|text| escaped(text)).collect();
+                out.push_str(&format!(
+                    "\nFrom left: {}.\n",
+                    captions.join("; ")
+                ));
+            }
+        }
     }
 }
 

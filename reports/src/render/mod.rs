@@ -6,7 +6,7 @@ mod latex;
 mod markdown;
 mod svg;
 
-use crate::document::{Block, Document, Figure, Table};
+use crate::document::{Block, Document, Figure, Strip, Table};
 use crate::{Format, OutputFile, ReportError};
 
 /// The files of a document in the formats asked for, each format once.
@@ -42,6 +42,10 @@ pub(crate) fn files(
                     let text = svg::draw(figure, svg::Width::Wide)?;
                     files.push(file(name, text));
                 }
+                for (name, strip) in strips(document) {
+                    let bytes = strip.png.clone();
+                    files.push(OutputFile { name, bytes });
+                }
             }
         }
     }
@@ -54,6 +58,24 @@ fn file(name: impl Into<String>, text: String) -> OutputFile {
 
 fn blocks(document: &Document) -> impl Iterator<Item = &Block> {
     document.sections.iter().flat_map(|section| &section.blocks)
+}
+
+/// The file of a strip of pictures, written where figures are.
+fn strip_file(id: &str, index: usize) -> String {
+    format!("figures/{id}-{}.png", index + 1)
+}
+
+/// Strips of pictures with their files.
+fn strips(document: &Document) -> impl Iterator<Item = (String, &Strip)> {
+    blocks(document)
+        .filter_map(|block| match block {
+            Block::Strips { id, strips, .. } => Some((id, strips)),
+            _ => None,
+        })
+        .flat_map(|(id, strips)| {
+            let named = move |(index, strip)| (strip_file(id, index), strip);
+            strips.iter().enumerate().map(named)
+        })
 }
 
 fn figures(document: &Document) -> impl Iterator<Item = &Figure> {

@@ -9,6 +9,7 @@ mod losses;
 mod memory;
 mod memory_by_size;
 mod methods;
+mod pictures;
 mod rooflines;
 mod scaling;
 mod studies;
@@ -38,6 +39,7 @@ pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
         memory_by_size::section(&found),
     ];
     let rest = [
+        pictures::section(&found),
         claims::section(&found),
         losses::section(&found),
         everything::section(&found),

@@ -207,6 +207,7 @@ pub(crate) fn record(
                 ),
             ),
         ],
+        pictures: Vec::new(),
         warnings: Vec::new(),
         outcome: Outcome::Finished(StopReason::Precise {
             relative_half_width: 0.008,

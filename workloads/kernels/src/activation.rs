@@ -2,7 +2,8 @@
 //!
 //! `relu` is `max(x, 0)`; `gelu` is `x P(X <= x)` of the normal distribution;
 //! its tanh form is `x s(2u)`, `u = sqrt(2/pi) (x + 0.044715 x^3)`, `s` the
-//! sigmoid, since `(1 + tanh u) / 2 = s(2u)`; `silu` is `x s(x)`.
+//! sigmoid, since `(1 + tanh u) / 2 = s(2u)`; `silu` is `x s(x)`; `quick_gelu`,
+//! as CLIP has it, is `x s(1.702 x)`.
 //!
 //! The ladder, [128, 4096] `f32`, milliseconds
 //! (`examples/row_kernels_ladder.rs`; 2026-11-24, EPYC with AVX-512, one
@@ -30,7 +31,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, Backend, Dispatch, TensorMetadata, backend_extension,
 };
-use burn::tensor::activation::{gelu, relu, silu, tanh};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu, tanh};
 use burn_capture::CaptureBackend;
 use burn_flex::Flex;
 
@@ -40,6 +41,9 @@ use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, values};
 use crate::math::{self, multiversion};
 use crate::rows::{TASKS, update};
+
+/// What `quick_gelu` stretches its sigmoid by.
+const QUICK: f32 = 1.702;
 
 /// An activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,16 +61,19 @@ pub enum Activation {
     /// `exp(x)`: no network's, but as a gate it is an operator's
     /// ([`crate::exp`] is it alone).
     Exp,
+    /// `x / (1 + exp(-1.702 x))`, which is near `gelu`.
+    QuickGelu,
 }
 
 impl Activation {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Relu,
         Self::Gelu,
         Self::GeluTanh,
         Self::Silu,
         Self::Tanh,
         Self::Exp,
+        Self::QuickGelu,
     ];
 
     /// Its place in the scalars of a recorded operator.
@@ -82,7 +89,8 @@ impl Activation {
     fn kind(self) -> Elementwise {
         match self {
             Self::Relu => Elementwise::Relu,
-            Self::Gelu | Self::GeluTanh => Elementwise::Gelu,
+            // `quick_gelu` has silu's four operations and one more.
+            Self::Gelu | Self::GeluTanh | Self::QuickGelu => Elementwise::Gelu,
             Self::Silu => Elementwise::Silu,
             Self::Tanh => Elementwise::Tanh,
             Self::Exp => Elementwise::Exp,
@@ -99,7 +107,7 @@ impl std::fmt::Display for UnknownActivation {
         write!(
             f,
             "unknown activation `{}`: expected relu, gelu, gelu_new, \
-             gelu_fast, gelu_pytorch_tanh, silu, swish or tanh",
+             gelu_fast, gelu_pytorch_tanh, quick_gelu, silu, swish or tanh",
             self.0
         )
     }
@@ -118,6 +126,7 @@ impl FromStr for Activation {
             "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => {
                 Ok(Self::GeluTanh)
             }
+            "quick_gelu" => Ok(Self::QuickGelu),
             "silu" | "swish" => Ok(Self::Silu),
             "tanh" => Ok(Self::Tanh),
             _ => Err(UnknownActivation(name.to_owned())),
@@ -156,6 +165,7 @@ pub fn activate_plain<const D: usize>(
         Activation::Silu => silu(x),
         Activation::Tanh => tanh(x),
         Activation::Exp => x.exp(),
+        Activation::QuickGelu => x.clone() * sigmoid(x * QUICK),
     }
 }
 
@@ -324,6 +334,11 @@ macro_rules! with_activation {
                 let $f = |x: f32| $crate::activation::exp_parts::<$FMA>(x);
                 $run
             }
+            $crate::activation::Activation::QuickGelu => {
+                let $f =
+                    |x: f32| $crate::activation::quick_gelu_parts::<$FMA>(x);
+                $run
+            }
         }
     };
 }
@@ -356,6 +371,12 @@ pub(crate) fn gelu_tanh_parts<const FMA: bool>(x: f32) -> (f32, f32) {
 pub(crate) fn silu_parts<const FMA: bool>(x: f32) -> (f32, f32) {
     let (s, rest) = math::sigmoid::<FMA>(x);
     (x * s, s + x * s * rest)
+}
+
+#[inline(always)]
+pub(crate) fn quick_gelu_parts<const FMA: bool>(x: f32) -> (f32, f32) {
+    let (s, rest) = math::sigmoid::<FMA>(QUICK * x);
+    (x * s, s + QUICK * x * s * rest)
 }
 
 #[inline(always)]
@@ -445,6 +466,7 @@ mod tests {
     fn hugging_face_names_are_read_and_others_named_in_the_error() {
         assert_eq!("gelu_new".parse(), Ok(Activation::GeluTanh));
         assert_eq!("swish".parse(), Ok(Activation::Silu));
+        assert_eq!("quick_gelu".parse(), Ok(Activation::QuickGelu));
         let error = "mish".parse::<Activation>().unwrap_err().to_string();
         assert!(error.contains("`mish`") && error.contains("gelu_new"));
     }

@@ -240,8 +240,8 @@ mod tests {
             let range = Distribution::Uniform(-3.0, 3.0);
             Tensor::<2>::random(shape, range, &device).require_grad()
         };
-        use Activation::{Exp, Gelu, Relu, Silu, Tanh};
-        for activation in [Silu, Gelu, Relu, Tanh, Exp] {
+        use Activation::{Exp, Gelu, QuickGelu, Relu, Silu, Tanh};
+        for activation in [Silu, Gelu, Relu, Tanh, Exp, QuickGelu] {
             for [rows, cols] in [[7, 33], [1, 1], [90, 1000]] {
                 // Gate and up as the two halves of one product.
                 let both = random([rows, 2 * cols]);

@@ -24,6 +24,7 @@ mod biased_softmax;
 mod cache;
 mod channels;
 mod classes;
+mod columns;
 mod convolution;
 mod cross_entropy;
 mod door;
@@ -32,6 +33,7 @@ mod elementwise;
 mod embedding;
 mod gated;
 mod gated_planes;
+mod group_norm;
 mod layer_norm;
 mod linear;
 mod lstm;
@@ -50,6 +52,7 @@ mod share;
 mod softmax;
 mod stream;
 mod thin;
+mod upsample;
 
 pub use activation::{
     Activation, ActivationOps, UnknownActivation, activate, activate_plain,
@@ -81,6 +84,7 @@ pub use elementwise::{
 pub use embedding::{EmbeddingOps, embedding, embedding_plain};
 pub use gated::{GatedOps, gated, gated_plain};
 pub use gated_planes::{GatedPlanesOps, gated_planes, gated_planes_plain};
+pub use group_norm::{GroupNormOps, group_norm, group_norm_plain};
 pub use layer_norm::{LayerNormOps, layer_norm, layer_norm_plain};
 pub use linear::{LinearOps, linear, linear_plain};
 pub use lstm::{LstmOps, lstm, lstm_plain};
@@ -97,6 +101,7 @@ pub use rms_norm::{RmsNormOps, rms_norm, rms_norm_plain};
 pub use rotary::{Rotary, RotaryOps, rotary, rotary_plain};
 pub use softmax::{SoftmaxOps, softmax, softmax_plain};
 pub use stream::{stream_sum, stream_sum_parallel};
+pub use upsample::{UpsampleOps, upsample, upsample_plain};
 
 use assay_trace::CustomCost;
 use burn::backend::ir::CustomOpIr;
@@ -118,6 +123,7 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         embedding::cost,
         gated::cost,
         gated_planes::cost,
+        group_norm::cost,
         layer_norm::cost,
         linear::cost,
         lstm::cost,
@@ -129,6 +135,7 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         rms_norm::cost,
         rotary::cost,
         softmax::cost,
+        upsample::cost,
     ]
     .iter()
     .find_map(|cost| cost(op))

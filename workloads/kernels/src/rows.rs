@@ -159,7 +159,7 @@ pub(crate) fn update<const N: usize, R: Default + Send>(
 }
 
 /// Where an updated tensor comes to lie.
-enum Target {
+pub(crate) enum Target {
     /// Over its own values.
     Own(FlexTensor),
     /// In new memory: `out` has the capacity, not yet the length.
@@ -174,7 +174,7 @@ pub(crate) fn is_own(x: &FlexTensor) -> bool {
 }
 
 impl Target {
-    fn new(x: FlexTensor) -> Self {
+    pub(crate) fn new(x: FlexTensor) -> Self {
         let x = contiguous(x);
         let shape = x.shape();
         let len = shape.num_elements();
@@ -185,7 +185,7 @@ impl Target {
         }
     }
 
-    fn span(&mut self) -> Span<'_> {
+    pub(crate) fn span(&mut self) -> Span<'_> {
         match self {
             Self::Own(x) => {
                 let cells = x.storage_mut::<f32>();
@@ -205,13 +205,15 @@ impl Target {
         }
     }
 
-    fn finish(self) -> FlexTensor {
+    /// The tensor, once whoever worked on the span has made it ready or
+    /// written it.
+    pub(crate) fn finish(self) -> FlexTensor {
         match self {
             Self::Own(x) => x,
             Self::Copy { mut out, shape, .. } => {
                 #[expect(unsafe_code, reason = "the copy is written once")]
-                // SAFETY: `update` made every block ready, which copied the
-                // source into each of these cells.
+                // SAFETY: every block was made ready, which copied the source
+                // into its cells, or written by its kernel.
                 unsafe {
                     out.set_len(shape.num_elements());
                 }
@@ -222,14 +224,14 @@ impl Target {
 }
 
 /// A stretch of a target: its cells, and the values still to be copied there.
-struct Span<'a> {
-    source: Option<&'a [f32]>,
-    cells: &'a mut [MaybeUninit<f32>],
+pub(crate) struct Span<'a> {
+    pub(crate) source: Option<&'a [f32]>,
+    pub(crate) cells: &'a mut [MaybeUninit<f32>],
 }
 
 impl<'a> Span<'a> {
     /// The first `count` elements, split off.
-    fn take(&mut self, count: usize) -> Span<'a> {
+    pub(crate) fn take(&mut self, count: usize) -> Span<'a> {
         let (cells, rest) = std::mem::take(&mut self.cells).split_at_mut(count);
         self.cells = rest;
         let source = self.source.map(|source| {
@@ -241,7 +243,7 @@ impl<'a> Span<'a> {
     }
 
     /// The values in `range`, copied first if they have to be.
-    fn ready(&mut self, range: Range<usize>) -> &mut [f32] {
+    pub(crate) fn ready(&mut self, range: Range<usize>) -> &mut [f32] {
         let cells = &mut self.cells[range.clone()];
         if let Some(source) = self.source {
             cells.write_copy_of_slice(&source[range]);

@@ -9,7 +9,7 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::rows::written;
@@ -218,9 +218,42 @@ pub(crate) fn share_values(
     share_parts(cells, size, |first, part| work(first / size, written(part)));
 }
 
+/// Runs `work` on each piece, each once; what it gives, in the pieces' order.
+pub(crate) fn share_pieces<T: Send, R: Send + Sync>(
+    pieces: Vec<T>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let results: Vec<OnceLock<R>> =
+        pieces.iter().map(|_| OnceLock::new()).collect();
+    let pieces: Vec<Mutex<Option<T>>> =
+        pieces.into_iter().map(|piece| Mutex::new(Some(piece))).collect();
+    share(pieces.len(), &|task| {
+        let mut slot =
+            pieces[task].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(piece) = slot.take() {
+            let _ = results[task].set(work(piece));
+        }
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_worked_on_once_and_results_keep_their_order() {
+        let mut values = vec![1; 1000];
+        let pieces: Vec<_> = values.chunks_mut(7).enumerate().collect();
+        let sums = share_pieces(pieces, |(i, piece)| {
+            piece.iter_mut().for_each(|x| *x += i);
+            piece.iter().sum::<usize>()
+        });
+        let whole = |i: usize| 7 * (1 + i);
+        assert_eq!(sums.len(), 143);
+        assert_eq!(sums[141], whole(141));
+        assert_eq!(sums.iter().sum::<usize>(), values.iter().sum::<usize>());
+    }
 
     #[test]
     fn every_task_runs_once() {

@@ -6,6 +6,9 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::KitError;
 
+/// The header's key under which a note stands.
+pub(crate) const NOTE: &str = "note";
+
 /// A tensor's values in `f32`, with its shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
@@ -71,6 +74,24 @@ impl Checkpoint {
             self.tensors()?.names().into_iter().map(String::from).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// The note that [`save_with_note`](crate::save_with_note) left in the
+    /// header; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn note(&self) -> Result<Option<String>, KitError> {
+        let (_, header) =
+            SafeTensors::read_metadata(&self.bytes).map_err(|error| {
+                KitError::Format {
+                    path: self.path.clone(),
+                    message: error.to_string(),
+                }
+            })?;
+        let notes = header.metadata().as_ref();
+        Ok(notes.and_then(|notes| notes.get(NOTE)).cloned())
     }
 
     /// A float tensor, widened to `f32`.

@@ -63,4 +63,22 @@ pub enum KitError {
         /// What is read.
         expected: &'static str,
     },
+    /// The file could not be written.
+    #[error("{path}: cannot be written: {error}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A parameter, or the state of one, of another size.
+    #[error("`{name}` has {found} value(s), expected {expected}")]
+    Size {
+        /// The parameter's dotted path.
+        name: String,
+        /// How many values there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
 }

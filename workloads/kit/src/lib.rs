@@ -23,6 +23,7 @@ mod measurable;
 mod networks;
 mod optimizer;
 mod parameters;
+mod save;
 
 pub use axes::{AxisError, named, parsed};
 pub use checkpoint::{Checkpoint, Values};
@@ -31,9 +32,10 @@ pub use golden::{compare, merge};
 pub use layers::{LayerNorm, Linear, RmsNorm};
 pub use load::{
     Binding, Slice, floats, gradient_values, load, load_published,
-    parameter_shapes, parameter_values, published_name, rows,
+    parameter_shapes, parameter_values, published_name, rows, with_values,
 };
 pub use measurable::{check_measurable, precision_axis};
 pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
-pub use optimizer::Optimizer;
+pub use optimizer::{Optimizer, OptimizerState};
 pub use parameters::Parameters;
+pub use save::{Named, save, save_with_note};

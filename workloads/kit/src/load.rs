@@ -45,21 +45,21 @@ pub struct Binding {
 /// The dotted path of the parameter that a visit has come to. The variant of
 /// an enum is no part of it: a norm is a norm of whichever kind.
 #[derive(Default)]
-struct Path {
+pub(crate) struct Path {
     parts: Vec<Option<String>>,
 }
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         let is_variant = container.starts_with("Enum:");
         self.parts.push((!is_variant).then(|| name.to_owned()));
     }
 
-    fn exit(&mut self) {
+    pub(crate) fn exit(&mut self) {
         self.parts.pop();
     }
 
-    fn dotted(&self) -> String {
+    pub(crate) fn dotted(&self) -> String {
         let parts: Vec<&str> =
             self.parts.iter().flatten().map(String::as_str).collect();
         parts.join(".")
@@ -245,6 +245,28 @@ pub fn parameter_values<M: Module>(module: &M) -> BTreeMap<String, Vec<f32>> {
     let mut visit = Visit { path: Path::default(), found: BTreeMap::new() };
     module.visit(&mut visit);
     visit.found
+}
+
+/// The module with values by dotted path, as [`parameter_values`] gives them.
+/// A parameter without any keeps its own; a value without a parameter is left
+/// over in silence.
+///
+/// # Errors
+/// Another number of values than the parameter has.
+pub fn with_values<M: Module>(
+    module: M,
+    values: &BTreeMap<String, Vec<f32>>,
+) -> Result<M, KitError> {
+    let mut own = BTreeMap::new();
+    for (name, shape) in parameter_shapes(&module) {
+        let Some(found) = values.get(&name) else { continue };
+        let expected = shape.iter().product();
+        if found.len() != expected {
+            return Err(KitError::Size { name, found: found.len(), expected });
+        }
+        own.insert(name, Values { shape, values: found.clone() });
+    }
+    Ok(module.map(&mut Fill { path: Path::default(), values: own }))
 }
 
 /// Gradients of all float parameters by dotted path; takes them off the tape.

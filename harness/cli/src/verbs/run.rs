@@ -242,6 +242,8 @@ fn measure(
             continue;
         }
         let workload = registry::workload(case)?;
+        let scratch = Some(directory.state_path(case));
+        let context = Context { scratch, ..context.clone() };
         let job = Job { workload, case, context: &context, work: Some(&work) };
         let settings = Settings::with_budget(planned.budget_s);
         let instruments = Instruments {

@@ -26,7 +26,10 @@ fn workloads_json_is_an_array_of_the_contracts_objects() {
     let list = list.as_array().unwrap();
     let names: Vec<&str> =
         list.iter().map(|w| w["workload"].as_str().unwrap()).collect();
-    assert_eq!(names, ["operators", "slm", "interference", "snr", "fastfold"]);
+    assert_eq!(
+        names,
+        ["operators", "slm", "interference", "snr", "fastfold", "instaflow"]
+    );
     for workload in list {
         let keys: Vec<&String> = workload.as_object().unwrap().keys().collect();
         assert_eq!(keys, ["workload", "models", "phases", "axes"]);

@@ -20,6 +20,7 @@ fn kinds(ran: &Ran) -> Vec<&'static str> {
             Event::Verified(_) => "verified",
             Event::Sample(_) => "sample",
             Event::Meter { .. } => "meter",
+            Event::Pictures(_) => "pictures",
             Event::Warning(_) => "warning",
             Event::Finished { .. } => "finished",
             Event::Failed { .. } => "failed",

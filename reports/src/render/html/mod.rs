@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::svg::{self, Width};
 use crate::ReportError;
 use crate::document::{
-    Block, Cell, Document, Figure, Section, Table, Tone, percent,
+    Block, Cell, Document, Figure, Section, Strip, Table, Tone, percent,
 };
 
 const STYLE: &str = include_str!("page.css");
@@ -139,8 +139,40 @@ fn plain_block(block: &Block) -> Markup {
             }
         },
         Block::Table(table) => self::table(table),
+        Block::Strips { id, title, strips } => strips_of(id, title, strips),
         // Drawn by `figure`, which can fail.
         Block::Figure(_) => html! {},
+    }
+}
+
+/// Strips under one another, and their captions under each column where all
+/// strips share them.
+fn strips_of(id: &str, title: &str, strips: &[Strip]) -> Markup {
+    let captions = strips.first().map(|strip| strip.captions.as_slice());
+    let captions = captions.unwrap_or_default();
+    let shared = strips.iter().all(|strip| strip.captions == captions);
+    let names = |captions: &[String]| {
+        let columns =
+            format!("grid-template-columns: repeat({}, 1fr)", captions.len());
+        html! {
+            div.captions style=(columns) {
+                @for caption in captions { span { (caption) } }
+            }
+        }
+    };
+    html! {
+        figure.strips id={ "figure-" (id) } {
+            h3 { (title) }
+            @for strip in strips {
+                div.strip {
+                    p { (strip.label) }
+                    img src={ "data:image/png;base64," (strip.base64) }
+                        alt={ (strip.label) ": " (strip.captions.join("; ")) };
+                    @if !shared { (names(&strip.captions)) }
+                }
+            }
+            @if shared { div.strip { p {} (names(captions)) } }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod accuracy;
 mod confusion;
+mod methods;
 mod panels;
 mod tables;
 
@@ -70,8 +71,16 @@ fn section(
     if confused {
         figures.extend(confusion::figures(study, &id));
     }
+    let methods = methods::table(study, &id);
+    if methods.is_some() {
+        figures.extend(methods::against_time(study, &id));
+        figures.extend(methods::published(study, &id));
+    }
     blocks.extend(figures.into_iter().map(Block::Figure));
-    blocks.push(Block::Table(tables::settings(study, &id)));
+    blocks.extend(methods.map(Block::Table));
+    if tables::has_costs(study) {
+        blocks.push(Block::Table(tables::settings(study, &id)));
+    }
     blocks.extend(tables::beside_published(study, &id).map(Block::Table));
     Section { id, title, blocks }
 }
@@ -88,6 +97,9 @@ fn opening(study: &Study<'_>) -> String {
     let shared = study.shared();
     if !shared.is_empty() {
         text.push_str(&format!(" All of them: {shared}."));
+    }
+    if !tables::has(study, accuracy::ACCURACY) {
+        return text;
     }
     text.push_str(
         " Accuracy is the share of the test set that was classified rightly, \

@@ -46,7 +46,10 @@ pub(super) fn settings(study: &Study<'_>, id: &str) -> Table {
     if lost {
         columns.push(Column::counts("Not charted", "not_charted"));
     }
-    columns.push(Column::numbers("Accuracy", "accuracy"));
+    let judged = has(study, ACCURACY);
+    if judged {
+        columns.push(Column::numbers("Accuracy", "accuracy"));
+    }
     if authors {
         columns.push(Column::numbers("Authors' protocol", "accuracy_authors"));
     }
@@ -77,7 +80,9 @@ pub(super) fn settings(study: &Study<'_>, id: &str) -> Table {
             let lost = setting.planned.saturating_sub(setting.records.len());
             row.push(Cell::Count(lost));
         }
-        row.push(metric(ACCURACY, "1"));
+        if judged {
+            row.push(metric(ACCURACY, "1"));
+        }
         if authors {
             row.push(metric(AUTHORS, "1"));
         }
@@ -101,7 +106,16 @@ pub(super) fn has_authors(study: &Study<'_>) -> bool {
     has(study, AUTHORS)
 }
 
-fn has(study: &Study<'_>, metric: &str) -> bool {
+/// Whether any setting has an accuracy or a cost.
+pub(super) fn has_costs(study: &Study<'_>) -> bool {
+    // What never finished is listed too.
+    let nothing = study.settings.iter().all(|one| one.records.is_empty());
+    nothing
+        || has(study, ACCURACY)
+        || COSTS.iter().any(|(metric, ..)| has(study, metric))
+}
+
+pub(super) fn has(study: &Study<'_>, metric: &str) -> bool {
     study.settings.iter().any(|setting| setting.metric(metric).is_some())
 }
 

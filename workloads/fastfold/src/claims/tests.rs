@@ -90,6 +90,7 @@ impl Sketch {
                 seconds,
             }],
             metrics: vec![(None, peak)],
+            pictures: Vec::new(),
             warnings: Vec::new(),
             outcome: Outcome::Finished(StopReason::Completed),
         }

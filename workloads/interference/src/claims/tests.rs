@@ -34,6 +34,7 @@ fn record(setting: Setting<'_>, seed: u64, metrics: Vec<Metric>) -> Record {
         }),
         samples: Vec::new(),
         metrics: metrics.into_iter().map(|metric| (None, metric)).collect(),
+        pictures: Vec::new(),
         warnings: Vec::new(),
         outcome: Outcome::Finished(StopReason::Completed),
     }

@@ -16,9 +16,19 @@ use crate::product::{Matrix, Output, product, product_at};
 use crate::rows::{fill, written};
 use crate::share::{Parts, share};
 
-/// `f32` values of scratch: `P` and `dP` of one head, for each worker.
+/// Scores that a task holds, about: 1 MB of `f32`, twice.
+const SCORES: usize = 256 * 1024;
+
+/// Queries whose scores a task holds, of a picture's thousands not all.
+fn together(queries: usize, keys: usize) -> usize {
+    (SCORES / keys.max(1)).max(64).min(queries).max(1)
+}
+
+/// `f32` values of scratch: `P` and `dP` of one head's queries, for each
+/// worker.
 pub(super) fn scratch(tasks: usize, queries: usize, keys: usize) -> usize {
-    rayon::current_num_threads().min(tasks) * 2 * queries * keys
+    let held = together(queries, keys) * keys;
+    rayon::current_num_threads().min(tasks) * 2 * held
 }
 
 /// The gradients of `q`, `k` and `v`. A task is one key-value head, so that the
@@ -59,12 +69,14 @@ fn one_head(
     let [_, queries, heads, width] = q.dims;
     let [_, positions, kv_heads, _] = k.dims;
     let (keys, group) = (task.keys, heads / kv_heads);
-    let len = queries * keys;
+    let tile = together(queries, keys);
+    let len = tile * keys;
     let (mut p, mut ds) = (Vec::with_capacity(len), Vec::with_capacity(len));
     let (k_row, v_row) = (kv_heads * width, kv_heads * width);
     let kv_place = |s: usize| ((b * positions + s) * kv_heads + kv) * width;
-    // Positions beyond the keys have no part in the result.
-    for s in keys..positions {
+    // Positions beyond the keys have no part in the result, nor has any
+    // without queries.
+    for s in (if queries == 0 { 0 } else { keys })..positions {
         for parts in [dk, dv] {
             #[expect(unsafe_code, reason = "each task has its own rows")]
             // SAFETY: rows of different tasks do not overlap.
@@ -74,15 +86,20 @@ fn one_head(
     }
     let (keys_of, values_of) =
         (k.matrix([b, kv], 0, keys), v.matrix([b, kv], 0, keys));
-    for (i, h) in (kv * group..(kv + 1) * group).enumerate() {
-        let queries_of = q.matrix([b, h], 0, queries);
-        let grad_of = grad.matrix([b, h], 0, queries);
+    let tiles = |h| (0..queries).step_by(tile).map(move |first| (h, first));
+    let all = (kv * group..(kv + 1) * group).flat_map(tiles);
+    for (i, (h, first)) in all.enumerate() {
+        let count = tile.min(queries - first);
+        let len = count * keys;
+        let queries_of = q.matrix([b, h], first, count);
+        let grad_of = grad.matrix([b, h], first, count);
         let p = &mut p.spare_capacity_mut()[..len];
         let none = Parallelism::None;
         product(p, keys, queries_of, keys_of.transposed(), task.scale, none);
         let p = written(p);
         for (t, row) in p.chunks_exact_mut(keys).enumerate() {
-            let (seen, hidden) = row.split_at_mut(task.visible(t, queries));
+            let (seen, hidden) =
+                row.split_at_mut(task.visible(first + t, queries));
             hidden.fill(0.0);
             let [_, sum] = weigh(seen, f32::NEG_INFINITY);
             multiply(seen, 1.0 / sum);
@@ -94,14 +111,14 @@ fn one_head(
             soften(ds, p, task.scale);
         }
         let (p, ds) =
-            (Matrix::dense(p, queries, keys), Matrix::dense(ds, queries, keys));
+            (Matrix::dense(p, count, keys), Matrix::dense(ds, count, keys));
         let output = if i == 0 { Output::Written } else { Output::Added };
-        let q_place = (b * queries * heads + h) * width;
-        let q_len = (queries - 1) * heads * width + width;
+        let q_place = ((b * queries + first) * heads + h) * width;
+        let q_len = (count - 1) * heads * width + width;
         let kv_len = (keys - 1) * k_row + width;
         #[expect(unsafe_code, reason = "each task has its own heads")]
         // SAFETY: the products touch the rows of this task's heads alone; the
-        // group's first head writes dk and dv, the others add to them.
+        // first tile of the group's first head writes dk and dv, the others add.
         unsafe {
             let out = dv.place(kv_place(0), kv_len);
             let p = p.transposed();

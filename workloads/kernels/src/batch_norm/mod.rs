@@ -20,7 +20,6 @@
 //! forward 1.4 and 0.55; forward and backward 10.5 and 2.0, of which 0.4 is
 //! not the kernel's; given statistics 0.45 and 0.17.
 
-mod columns;
 mod tracked;
 
 use std::sync::OnceLock;
@@ -36,12 +35,11 @@ use burn_flex::{Flex, FlexTensor};
 use assay_trace::{CustomCost, Elementwise, OperatorKind};
 
 use crate::classes::{Class, timed};
+use crate::columns::{Moments, block_len, centred_sums, moments, tiled};
 use crate::door::{contiguous, record, serves, tensor, values};
 use crate::math::{madd, multiversion};
 use crate::rows::{TASKS, update};
 use crate::share::share;
-
-use columns::{Moments, block_len, centred_sums, moments, tiled};
 
 /// Normalises the channels of `x` [.., C] by their own statistics, with gain
 /// `gamma` [C] and offset `beta` [C]. Gives `y` [.., C], the mean [C] and the

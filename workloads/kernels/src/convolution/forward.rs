@@ -96,10 +96,17 @@ pub(super) fn run(
     let blocks = plan.lines.div_ceil(block);
     let units = plan.batch * blocks;
     let work = block * plan.positions * depth.max(1) * cols;
-    let group = (WORTH / work)
-        .clamp(1, units.div_ceil(4 * rayon::current_num_threads()));
+    let wanted = 4 * rayon::current_num_threads();
+    let group = (WORTH / work).clamp(1, units.div_ceil(wanted));
+    // One small picture of many channels is a unit or two: then its outputs are
+    // shared out too, and each task stages for itself.
+    let panels = padded.len() / PANEL;
+    let pieces = wanted.div_ceil(units).min(work / WORTH).clamp(1, panels);
+    let each = panels.div_ceil(pieces);
+    let pieces = panels.div_ceil(each);
     let parts = Parts::new(out);
-    share(units.div_ceil(group), &|task| {
+    share(units.div_ceil(group) * pieces, &|task| {
+        let (task, piece) = (task / pieces, task % pieces);
         let mut buffer = Vec::new();
         for unit in task * group..units.min((task + 1) * group) {
             let sample = unit / blocks;
@@ -111,7 +118,8 @@ pub(super) fn run(
                 lines.clone(),
                 &mut buffer,
             );
-            for (panel, bias) in padded.chunks_exact(PANEL).enumerate() {
+            let biases = padded.chunks_exact(PANEL).enumerate();
+            for (panel, bias) in biases.skip(piece * each).take(each) {
                 let packed = &packed[panel * depth * PANEL..];
                 for line in lines.clone() {
                     let row = (sample * plan.lines + line) * plan.positions;

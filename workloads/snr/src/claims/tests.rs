@@ -37,6 +37,7 @@ fn record(case: &str, metrics: Vec<Metric>) -> Record {
         }),
         samples: Vec::new(),
         metrics: metrics.into_iter().map(|one| (Some(0), one)).collect(),
+        pictures: Vec::new(),
         warnings: Vec::new(),
         outcome: Outcome::Finished(StopReason::Completed),
     }

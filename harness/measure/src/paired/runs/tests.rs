@@ -56,6 +56,7 @@ fn record(case: &str, seconds: Vec<f64>) -> Record {
             seconds,
         }],
         metrics: Vec::new(),
+        pictures: Vec::new(),
         warnings: Vec::new(),
         outcome: Outcome::Finished(StopReason::BudgetSpent {
             budget_s: Seconds(1.0),

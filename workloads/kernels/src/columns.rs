@@ -15,15 +15,21 @@ fn together(cols: usize) -> usize {
     }
 }
 
-/// Elements of a block, whole rows: 16 KB of `f32`, or one group of rows.
+/// Elements of a block, whole rows: 16 KB of `f32`, or 16 groups of rows, so
+/// that few sums are joined; then its second reading comes from L2.
 pub(crate) fn block_len(cols: usize) -> usize {
     let group = together(cols) * cols.max(1);
-    (4096 / group).max(1) * group
+    (4096 / group).max(16) * group
 }
 
 /// The columns' values over and over, to about a thousand elements.
 pub(crate) fn tiled(columns: &[f32]) -> Vec<f32> {
-    columns.repeat((1024 / columns.len().max(1)).max(1))
+    tiled_to(1024, columns)
+}
+
+/// The columns' values over and over, to about `len` elements.
+pub(crate) fn tiled_to(len: usize, columns: &[f32]) -> Vec<f32> {
+    columns.repeat((len / columns.len().max(1)).max(1))
 }
 
 /// Count, means and sums of squares round them, of each column.
@@ -58,6 +64,22 @@ impl Moments {
             *squares += other_squares + apart * apart * both;
         }
         self.rows = total;
+    }
+
+    /// Mean and biased variance of each of `groups` of neighbouring columns.
+    pub(crate) fn of_groups(&self, groups: usize) -> Vec<[f64; 2]> {
+        let width = (self.mean.len() / groups.max(1)).max(1);
+        let columns = self.mean.chunks(width).zip(self.squares.chunks(width));
+        columns
+            .map(|(means, squares)| {
+                let count = means.len() as f64;
+                let mean = means.iter().sum::<f64>() / count;
+                let apart: f64 =
+                    means.iter().map(|m| (m - mean) * (m - mean)).sum();
+                let within: f64 = squares.iter().sum();
+                [mean, (within / self.rows + apart) / count]
+            })
+            .collect()
     }
 
     /// Means and biased variances.

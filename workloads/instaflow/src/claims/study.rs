@@ -1,0 +1,291 @@
+//! Records of studies, gathered by what they share, and the statistics over
+//! their seeds.
+//!
+//! A mean over seeds has Student's interval. Each Frechet distance has an
+//! interval of its own beside that, since it stands on so many pictures:
+//! `s` is half of it on a logarithmic scale. The distances of one seed are
+//! compared as if they were independent, although the same noise made the
+//! pictures, which is on the safe side; over `n` seeds the ratio's interval is
+//! then at least
+//!
+//! ```text
+//! ln r +- sqrt( sum over seeds of (s_of^2 + s_over^2) ) / n
+//! ```
+//!
+//! so that a few seeds that agree by luck do not say more than their pictures.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_schema::{Estimate, Record};
+use assay_statistics::{mean_estimate, mean_of_ratios};
+
+/// The case whose records judge: the tiny pipeline is for tests.
+pub(super) const STUDY: &str = "instaflow/small/study";
+
+/// The distance whose sampling interval stands beside it.
+pub(super) const FRECHET: &str = "quality/frechet_distance";
+const FRECHET_LOW: &str = "quality/frechet_low";
+const FRECHET_HIGH: &str = "quality/frechet_high";
+
+/// Axes of a quality.
+const METHOD: &str = "method";
+const STEPS: &str = "steps";
+const GUIDANCE: &str = "guidance";
+
+/// Axes in which records of one study may differ: seeds are its repetitions,
+/// and a study of more methods does the same for those that both have.
+const OWN: [&str; 2] = ["seed", "methods"];
+
+/// What was judged: pictures of a method in so many steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    pub(super) method: &'static str,
+    /// `None`: the quality is of the method, however many steps stand there.
+    pub(super) steps: Option<&'static str>,
+}
+
+/// What is computed of a study, seed by seed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OfStudies {
+    /// A quality of one setting over that of another.
+    Ratio { metric: &'static str, of: Setting, over: Setting },
+    /// A quality of one setting less that of another.
+    Difference { metric: &'static str, of: Setting, less: Setting },
+    /// The guidance scale of the smallest Frechet distance.
+    BestGuidance { of: Setting },
+}
+
+/// Records that differ in their seeds alone, and in how many methods they
+/// have.
+pub(super) struct Study<'a> {
+    /// Axes but those, and the device.
+    shared: (BTreeMap<&'a str, &'a str>, &'a str),
+    /// The latest first.
+    records: Vec<&'a Record>,
+}
+
+/// The sound studies of this workload, gathered.
+pub(super) fn studies(records: &[Record]) -> Vec<Study<'_>> {
+    let mut own: Vec<&Record> = records
+        .iter()
+        .filter(|record| record.case.path() == STUDY && record.is_sound())
+        .collect();
+    own.sort_by_key(|record| Reverse(record.started));
+    let mut studies: Vec<Study<'_>> = Vec::new();
+    for record in own {
+        let axes: BTreeMap<&str, &str> = record
+            .case
+            .axes
+            .iter()
+            .map(|(axis, value)| (axis.as_str(), value.as_str()))
+            .filter(|(axis, _)| !OWN.contains(axis))
+            .collect();
+        let shared = (axes, record.device.as_str());
+        let met = studies.iter_mut().find(|study| study.shared == shared);
+        match met {
+            Some(study) => study.records.push(record),
+            None => studies.push(Study { shared, records: vec![record] }),
+        }
+    }
+    studies
+}
+
+fn seed_of(record: &Record) -> &str {
+    record.case.axis("seed").unwrap_or_default()
+}
+
+impl Setting {
+    /// Whether a quality was taken there, and is no part of it: neither at a
+    /// guidance of its own nor of one part of the time.
+    fn is_at(&self, at: &BTreeMap<String, String>) -> bool {
+        at.keys().all(|axis| axis == METHOD || axis == STEPS) && self.fits(at)
+    }
+
+    fn fits(&self, at: &BTreeMap<String, String>) -> bool {
+        at.get(METHOD).is_some_and(|found| found == self.method)
+            && self.steps.is_none_or(|steps| {
+                at.get(STEPS).is_some_and(|found| found == steps)
+            })
+    }
+
+    /// Its last value in a record.
+    fn value(&self, record: &Record, metric: &str) -> Option<f64> {
+        record
+            .metric_values(metric)
+            .filter(|(at, value)| value.is_finite() && self.is_at(at))
+            .map(|(_, value)| value)
+            .last()
+    }
+
+    /// Half of the sampling interval of a Frechet distance on a logarithmic
+    /// scale, the wider half; 0 without one. Of an interval that reaches 0
+    /// only the upper half has a logarithm.
+    fn sampling(&self, record: &Record) -> f64 {
+        let ends = [FRECHET_LOW, FRECHET, FRECHET_HIGH]
+            .map(|metric| self.value(record, metric));
+        let [Some(low), Some(point), Some(high)] = ends else { return 0.0 };
+        let below = if low > 0.0 { (point / low).ln() } else { 0.0 };
+        (high / point).ln().max(below).max(0.0)
+    }
+
+    /// For a reader of an estimate.
+    fn label(&self) -> String {
+        match self.steps {
+            None => self.method.to_owned(),
+            Some("1") => format!("{} in 1 step", self.method),
+            Some(steps) => format!("{} in {steps} steps", self.method),
+        }
+    }
+}
+
+impl Study<'_> {
+    /// Of each seed, the value in the latest record that has it.
+    fn over_seeds<T>(&self, of: impl Fn(&Record) -> Option<T>) -> Vec<T> {
+        let seeds: BTreeSet<&str> =
+            self.records.iter().map(|record| seed_of(record)).collect();
+        seeds
+            .into_iter()
+            .filter_map(|seed| {
+                self.records
+                    .iter()
+                    .copied()
+                    .filter(|record| seed_of(record) == seed)
+                    .find_map(&of)
+            })
+            .collect()
+    }
+
+    /// Under what conditions, for a reader of an estimate.
+    fn conditions(&self) -> String {
+        let (axes, device) = &self.shared;
+        let mut text = STUDY.to_owned();
+        for (axis, value) in axes {
+            text.push_str(&format!(" {axis}={value}"));
+        }
+        format!("{text} on {device}")
+    }
+}
+
+impl OfStudies {
+    /// Its value for a study; `None` where no seed has what it takes.
+    pub(super) fn of(&self, study: &Study<'_>) -> Option<Estimate> {
+        let (estimate, what) = match self {
+            Self::Ratio { metric, of, over } => (
+                ratio(study, metric, of, over)?,
+                format!("{} over {}", of.label(), over.label()),
+            ),
+            Self::Difference { metric, of, less } => {
+                let each = study.over_seeds(|record| {
+                    let value = of.value(record, metric)?;
+                    Some(value - less.value(record, metric)?)
+                });
+                let what = format!("{} less {}", of.label(), less.label());
+                (mean(&each)?, what)
+            }
+            Self::BestGuidance { of } => {
+                (best_guidance(study, of)?, of.label())
+            }
+        };
+        let conditions = study.conditions();
+        let method = format!("{}; {what}; {conditions}", estimate.method);
+        Some(Estimate { method, ..estimate })
+    }
+}
+
+/// What one seed says, without an interval of seeds.
+fn single(value: f64) -> Estimate {
+    Estimate {
+        point: value,
+        low: value,
+        high: value,
+        confidence: 0.95,
+        n: 1,
+        method: "one seed".to_owned(),
+    }
+}
+
+fn mean(values: &[f64]) -> Option<Estimate> {
+    match values {
+        [value] => Some(single(*value)),
+        values => mean_estimate(values, 0.95).ok(),
+    }
+}
+
+/// The estimate, its interval at least from one end to the other.
+fn widened(estimate: Estimate, low: f64, high: f64) -> Estimate {
+    Estimate {
+        low: estimate.low.min(low),
+        high: estimate.high.max(high),
+        ..estimate
+    }
+}
+
+fn ratio(
+    study: &Study<'_>,
+    metric: &str,
+    of: &Setting,
+    over: &Setting,
+) -> Option<Estimate> {
+    let is_sampled = metric == FRECHET;
+    let each = study.over_seeds(|record| {
+        let ratio = of.value(record, metric)? / over.value(record, metric)?;
+        let half = if is_sampled {
+            of.sampling(record).hypot(over.sampling(record))
+        } else {
+            0.0
+        };
+        (ratio.is_finite() && ratio > 0.0).then_some((ratio, half))
+    });
+    let ratios: Vec<f64> = each.iter().map(|(ratio, _)| *ratio).collect();
+    let mean = match ratios.as_slice() {
+        [ratio] => single(*ratio),
+        ratios => mean_of_ratios(ratios, 0.95).ok()?,
+    };
+    if !is_sampled {
+        return Some(mean);
+    }
+    let squares: f64 = each.iter().map(|(_, half)| half * half).sum();
+    let half = squares.sqrt() / each.len() as f64;
+    let (low, high) = (mean.point * (-half).exp(), mean.point * half.exp());
+    let wide = widened(mean, low, high);
+    let method = format!("{}, at least the pictures' own", wide.method);
+    Some(Estimate { method, ..wide })
+}
+
+/// The best of the scales that were tried lies between its neighbours.
+fn best_guidance(study: &Study<'_>, of: &Setting) -> Option<Estimate> {
+    let each = study.over_seeds(|record| {
+        let mut tried: Vec<(f64, f64)> = record
+            .metric_values(FRECHET)
+            .filter(|(at, value)| value.is_finite() && of.fits(at))
+            .filter_map(|(at, value)| {
+                Some((at.get(GUIDANCE)?.parse().ok()?, value))
+            })
+            .collect();
+        tried.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        // Fewer have no neighbours to lie between.
+        if tried.len() < 3 {
+            return None;
+        }
+        let best = tried
+            .iter()
+            .enumerate()
+            .min_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))
+            .map(|(place, _)| place)?;
+        let next = (best + 1).min(tried.len() - 1);
+        let places = [best.saturating_sub(1), best, next];
+        Some(places.map(|place| tried[place].0))
+    });
+    let column = |i: usize| -> Vec<f64> {
+        each.iter().map(|scales| scales[i]).collect()
+    };
+    let average = |values: &[f64]| {
+        values.iter().sum::<f64>() / values.len().max(1) as f64
+    };
+    let best = mean(&column(1))?;
+    let (low, high) = (average(&column(0)), average(&column(2)));
+    let wide = widened(best, low, high);
+    let method = format!("{}, at least to the next scales", wide.method);
+    Some(Estimate { method, ..wide })
+}
