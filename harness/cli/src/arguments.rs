@@ -203,7 +203,8 @@ pub(crate) struct PredictArgs {
     pub(crate) case: Option<String>,
     /// Axes as axis=value.
     pub(crate) axes: Vec<String>,
-    /// Profiles, comma separated, a unit after a colon: snapdragon-8-gen-3:npu;
+    /// Profiles, comma separated, a unit after a colon, a runtime after an at
+    /// sign: snapdragon-8-gen-3:npu, nvidia-a100-sxm4-80gb@eager;
     /// `host` is this machine, `all` every shipped one.
     #[arg(
         long,

@@ -144,7 +144,7 @@ mod tests {
         let path = assay_hardware_profiles::names()[0];
         let profile = assay_hardware_profiles::load(path).unwrap();
         let unit = profile.default_unit;
-        let on = On { profile: Arc::new(profile), unit };
+        let on = On { profile: Arc::new(profile), unit, runtime: None };
         assert_ne!(unit, UnitName::Npu);
         let cases = cases().unwrap();
         let seconds: Vec<f64> =

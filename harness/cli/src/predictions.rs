@@ -18,13 +18,19 @@ use crate::{defaults, host_profile, registry};
 pub(crate) struct On {
     pub(crate) profile: Arc<HardwareProfile>,
     pub(crate) unit: UnitName,
+    /// The runtime, where it is not the usual one.
+    pub(crate) runtime: Option<Runtime>,
 }
 
 impl On {
-    /// Reads `NAME[:UNIT]`.
+    /// Reads `NAME[:UNIT][@RUNTIME]`.
     pub(crate) fn read(text: &str) -> Result<Self> {
-        let (profile, unit) = host_profile::resolve(text.trim())?;
-        Ok(Self { profile: Arc::new(profile), unit })
+        let (place, runtime) = match text.split_once('@') {
+            Some((place, runtime)) => (place, Some(runtime.trim().parse()?)),
+            None => (text, None),
+        };
+        let (profile, unit) = host_profile::resolve(place.trim())?;
+        Ok(Self { profile: Arc::new(profile), unit, runtime })
     }
 
     /// Reads a list; `all` is every shipped profile.
@@ -183,6 +189,7 @@ impl Predictor {
         let traced = self.traced(&case, model)?;
         let target = self.target(on, traced.precision())?;
         let runtime = runtime
+            .or(on.runtime)
             .unwrap_or_else(|| defaults::runtime(&case, &on.profile, on.unit));
         Ok(predict(&case, &traced, &target, runtime)?)
     }

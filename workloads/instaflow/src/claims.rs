@@ -75,13 +75,13 @@ fn evidence_for(
     points: &[PublishedPoint],
 ) -> Vec<Evidence> {
     let estimates: Vec<Estimate> = match &judgement.statistic {
-        Statistic::OfStudies(statistic) => {
+        Statistic::Measured(statistic) => {
             studies.iter().filter_map(|study| statistic.of(study)).collect()
         }
-        Statistic::OfPredictions(statistic) => {
+        Statistic::Predicted(statistic) => {
             Vec::from_iter(statistic.of(predictions, points))
         }
-        Statistic::OfPublished { of, over } => {
+        Statistic::Published { of, over } => {
             Vec::from_iter(recomputed::recomputed(points, of, over))
         }
     };

@@ -42,7 +42,8 @@ enum Prepared {
     Vae(Box<Vae>),
     Decoder(Box<Decoder>),
     Text(Box<TextEncoder>),
-    Pipeline(Box<Networks>, Tensor<2, Int>),
+    /// With the captions' token ids.
+    Pipeline(Box<(Networks, Tensor<2, Int>)>),
 }
 
 /// A case of a network or of a pipeline.
@@ -121,7 +122,8 @@ impl NetworkSession {
                 let ids = inputs.ids.clone().ok_or_else(no_text)?;
                 flat(text.forward(ids))
             }
-            Prepared::Pipeline(networks, captions) => {
+            Prepared::Pipeline(pipeline) => {
+                let (networks, captions) = &**pipeline;
                 let captions = few(captions, request);
                 let text = encode(networks, captions);
                 let latents = follow(networks, request, plane(), &text)?;
@@ -271,7 +273,7 @@ fn prepare(
             };
             let captions = captions(request, context.data.as_deref())?;
             let captions = ids(&captions, parameters.device());
-            Prepared::Pipeline(Box::new(networks), captions)
+            Prepared::Pipeline(Box::new((networks, captions)))
         }
     })
 }
@@ -395,7 +397,8 @@ impl Session for NetworkSession {
             watch.quality("loss", "1", Better::Lower, f64::from(loss));
             return Ok(Progress::More);
         }
-        if let Prepared::Pipeline(networks, captions) = &self.prepared {
+        if let Prepared::Pipeline(pipeline) = &self.prepared {
+            let (networks, captions) = &**pipeline;
             let request = &self.request;
             let noise = self.inputs.planes[0].clone();
             let text =

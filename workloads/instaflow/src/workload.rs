@@ -131,7 +131,6 @@ impl Workload for InstaFlow {
                     .only_for(["study"])
                     .listing([1, 2, 3]),
             ],
-            ..WorkloadInfo::default()
         }
     }
 

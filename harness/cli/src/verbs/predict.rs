@@ -233,8 +233,8 @@ pub(crate) struct Asked {
 impl Asked {
     /// The runtime that it names, else the default of its case and unit.
     pub(crate) fn runtime(&self) -> Runtime {
-        let On { profile, unit } = &self.on;
-        self.runtime.unwrap_or_else(|| {
+        let On { profile, unit, runtime } = &self.on;
+        self.runtime.or(*runtime).unwrap_or_else(|| {
             crate::defaults::runtime(&self.case, profile, *unit)
         })
     }

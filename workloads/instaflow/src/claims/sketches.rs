@@ -159,7 +159,7 @@ fn points_for(
     spread: f64,
 ) -> Vec<PublishedPoint> {
     let mut points = published().unwrap();
-    let Statistic::OfPublished { of, over } = statistic else {
+    let Statistic::Published { of, over } = statistic else {
         return points;
     };
     let now = recomputed(&points, of, over).unwrap().point;
@@ -183,15 +183,15 @@ pub(super) fn made(
 ) -> Vec<Evidence> {
     let points = points_for(&judgement.statistic, x, spread);
     let predictions = match &judgement.statistic {
-        Statistic::OfPredictions(one) => predictions_for(one, x, spread),
-        Statistic::OfStudies(_) | Statistic::OfPublished { .. } => Vec::new(),
+        Statistic::Predicted(one) => predictions_for(one, x, spread),
+        Statistic::Measured(_) | Statistic::Published { .. } => Vec::new(),
     };
     evidence_for(judgement, &[], &ordered(&predictions), &points)
 }
 
 /// Evidence of a study with these values.
 pub(super) fn studied(judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
-    let Statistic::OfStudies(statistic) = &judgement.statistic else {
+    let Statistic::Measured(statistic) = &judgement.statistic else {
         return Vec::new();
     };
     let records = records_for(statistic, values);

@@ -19,20 +19,20 @@ pub(super) struct Judgement {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Statistic {
     /// Of records: measured on generated data.
-    OfStudies(OfStudies),
+    Measured(OfStudies),
     /// Of predictions.
-    OfPredictions(OfPredictions),
+    Predicted(OfPredictions),
     /// Of published numbers: a sum over another.
-    OfPublished { of: &'static [Term], over: &'static [Term] },
+    Published { of: &'static [Term], over: &'static [Term] },
 }
 
 impl Statistic {
     /// The kind of data that it is computed from.
     pub(super) const fn data(&self) -> ClaimData {
         match self {
-            Self::OfStudies(_) => ClaimData::Generated,
-            Self::OfPredictions(_) => ClaimData::Predicted,
-            Self::OfPublished { .. } => ClaimData::Published,
+            Self::Measured(_) => ClaimData::Generated,
+            Self::Predicted(_) => ClaimData::Predicted,
+            Self::Published { .. } => ClaimData::Published,
         }
     }
 }
@@ -285,7 +285,7 @@ const fn whole(method: &'static str) -> Setting {
 }
 
 const fn measured(claim: &'static str, statistic: OfStudies) -> Judgement {
-    Judgement { claim, statistic: Statistic::OfStudies(statistic) }
+    Judgement { claim, statistic: Statistic::Measured(statistic) }
 }
 
 const fn ratio(
@@ -312,7 +312,7 @@ const fn difference(
 }
 
 const fn predicted(claim: &'static str, statistic: OfPredictions) -> Judgement {
-    Judgement { claim, statistic: Statistic::OfPredictions(statistic) }
+    Judgement { claim, statistic: Statistic::Predicted(statistic) }
 }
 
 const fn latency(claim: &'static str, case: &'static str) -> Judgement {
@@ -339,7 +339,7 @@ const fn published(
     of: &'static [Term],
     over: &'static [Term],
 ) -> Judgement {
-    Judgement { claim, statistic: Statistic::OfPublished { of, over } }
+    Judgement { claim, statistic: Statistic::Published { of, over } }
 }
 
 const fn time(case: &'static str, factor: f64) -> Term {

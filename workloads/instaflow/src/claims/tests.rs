@@ -143,7 +143,7 @@ fn every_number_of_a_claim_is_published_with_its_source_and_trust() {
     for claim in claims().unwrap().claim {
         let own = JUDGEMENTS.iter().find(|one| one.claim == claim.id);
         let latency = own.and_then(|one| {
-            let Statistic::OfPredictions(OfPredictions::Latency { case }) =
+            let Statistic::Predicted(OfPredictions::Latency { case }) =
                 one.statistic
             else {
                 return None;
@@ -170,7 +170,7 @@ fn what_is_predicted_is_a_case_of_this_workload() {
         |case: &Case| assert!(Request::new(case, None).is_ok(), "{case}");
     let like = |one: &Like| check(&case(one));
     for judgement in JUDGEMENTS {
-        let Statistic::OfPredictions(statistic) = &judgement.statistic else {
+        let Statistic::Predicted(statistic) = &judgement.statistic else {
             continue;
         };
         match statistic {
@@ -401,7 +401,7 @@ fn predictions_are_asked_in_order_and_for_the_very_case() {
         let found = evidence_for(own, &[], &ordered(predictions), &points);
         found.first().map(|one| one.estimate.point)
     };
-    let Statistic::OfPredictions(statistic) = &own.statistic else {
+    let Statistic::Predicted(statistic) = &own.statistic else {
         unreachable!()
     };
     let mut all = predictions_for(statistic, 1.2, 0.0);

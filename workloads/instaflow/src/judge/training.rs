@@ -255,7 +255,7 @@ mod tests {
     fn losses(
         train: impl Fn(&Schedule, &mut dyn FnMut(usize, f32)),
     ) -> Vec<f32> {
-        let schedule = Schedule { steps: 24, batch: 32, ..Schedule::judge() };
+        let schedule = Schedule { steps: 60, batch: 16, ..Schedule::judge() };
         let mut losses = Vec::new();
         train(&schedule, &mut |step, loss| {
             assert_eq!(step, losses.len());
@@ -266,7 +266,7 @@ mod tests {
 
     fn falls(losses: &[f32]) {
         let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
-        let (first, last) = (mean(&losses[..4]), mean(&losses[20..]));
+        let (first, last) = (mean(&losses[..8]), mean(&losses[52..]));
         assert!(last < 0.99 * first, "{losses:?}");
     }
 

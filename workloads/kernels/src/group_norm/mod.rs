@@ -101,7 +101,7 @@ pub fn group_norm_plain(
 fn check(x: &Tensor<4>, gain: &Tensor<1>, offset: &Tensor<1>, groups: usize) {
     let channels = x.dims()[3];
     assert!(
-        groups > 0 && channels % groups == 0,
+        groups > 0 && channels.is_multiple_of(groups),
         "group_norm: {groups} groups of {channels} channels"
     );
     assert_eq!(gain.dims(), [channels], "group_norm: gain's width");
