@@ -209,7 +209,8 @@ fn a_newer_format_is_refused_with_both_versions_named() {
     let folder = tempfile::tempdir().unwrap();
     drop(RunDirectory::create(folder.path(), &header(&[])).unwrap());
     edit_header(folder.path(), |text| {
-        let newer = text.replace("format_version = 1", "format_version = 12");
+        let ours = format!("format_version = {FORMAT_VERSION}");
+        let newer = text.replace(&ours, "format_version = 12");
         format!("key_of_the_future = 1\n{newer}")
     });
     for opened in
@@ -217,7 +218,8 @@ fn a_newer_format_is_refused_with_both_versions_named() {
     {
         let message = message(opened);
         assert!(message.contains("run.toml: format version 12"), "{message}");
-        assert!(message.contains("(up to 1)"), "{message}");
+        let ours = format!("(up to {FORMAT_VERSION})");
+        assert!(message.contains(&ours), "{message}");
     }
 }
 

@@ -301,7 +301,7 @@ impl Phase {
 
 /// Defaults of a study, for two cores.
 pub(crate) const TRAIN_STEPS: usize = 1200;
-pub(crate) const PAIRS: usize = 4096;
+pub(crate) const PAIRS: usize = 2048;
 pub(crate) const EVALUATED: usize = 512;
 
 #[cfg(test)]

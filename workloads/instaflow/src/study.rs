@@ -150,10 +150,9 @@ impl StudySession {
     ) -> Result<(Option<f64>, f64), InstaFlowError> {
         let began = Instant::now();
         let (batch, whole) = (self.request.batch, self.request.train_steps);
-        let half = whole / 2;
         match stage {
             Stage::Autoencoder => {
-                let course = self.course(stage, half, FRESH);
+                let course = self.course(stage, whole, FRESH);
                 let config = &self.request.pipeline.vae;
                 let few = batch.div_ceil(4);
                 let (latents, fitted) =

@@ -145,7 +145,8 @@ fn a_newer_format_is_refused_by_name() {
     let place = Place::new();
     place.ok("run slm/tiny/prefill prompt=8 --budget 50ms --out out");
     let header = place.read("out/run.toml");
-    let newer = header.replace("format_version = 1", "format_version = 99");
+    let ours = format!("format_version = {}", assay_schema::FORMAT_VERSION);
+    let newer = header.replace(&ours, "format_version = 99");
     assert_ne!(header, newer);
     place.write("out/run.toml", &newer);
     let parts = ["run.toml", "format version 99 is newer", "update assay"];

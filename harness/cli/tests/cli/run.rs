@@ -31,8 +31,10 @@ fn run_writes_the_run_directory_and_its_report() {
         assert!(place.path(file).is_file(), "{file}");
     }
     let header = place.read("out/run.toml");
+    let version =
+        format!("format_version = {}", assay_schema::FORMAT_VERSION);
     for part in [
-        "format_version = 1",
+        version.as_str(),
         "[host]",
         "toolchain = \"rustc ",
         "seed = 1",

@@ -94,10 +94,21 @@ pub(super) fn table(study: &Study<'_>, id: &str) -> Option<Table> {
          trained on; `data` is what real pictures reach, the floor",
         columns,
     );
+    let mut last = None;
     for place in &places {
+        // What is of a method whatever its steps stands in its first row.
+        let whole = (place.0.clone(), String::new());
+        let first = last != Some(&place.0);
+        let stepped = |other: &&Place| other.0 == place.0 && *other != &whole;
+        if *place == whole && places.iter().any(|other| stepped(&other)) {
+            continue;
+        }
+        last = Some(&place.0);
         let mut row = vec![Cell::text(&place.0), Cell::text(&place.1)];
         row.extend(COLUMNS.iter().map(|(metric, unit, ..)| {
-            match value(study, metric, place) {
+            let found = value(study, metric, place);
+            let whole = first.then(|| value(study, metric, &whole));
+            match found.or(whole.flatten()) {
                 Some(found) => over(&found, unit),
                 None => Cell::none(),
             }
