@@ -1,8 +1,10 @@
 //! The papers' claims: evidence from the workloads, rulings from statistics.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::Result;
 use assay_schema::{
-    ClaimFile, ClaimFinding, Evidence, Prediction, PublishedPoint, Record,
+    Case, ClaimFile, ClaimFinding, Evidence, Prediction, PublishedPoint, Record,
 };
 use assay_statistics::rule;
 
@@ -69,6 +71,7 @@ pub(crate) fn published(
     predictions: &[Prediction],
 ) -> Result<Vec<PublishedPoint>> {
     let mut points = figure_7();
+    points.extend(survey(records, predictions)?);
     points.extend(assay_interference::published()?);
     points.extend(assay_snr::published()?);
     points.extend(assay_fastfold::published()?);
@@ -78,6 +81,43 @@ pub(crate) fn published(
         holds(workload, records, predictions)
     });
     Ok(points)
+}
+
+/// The survey's other numbers, of what the run holds: those of its cases, and
+/// those of its models as a whole.
+fn survey(
+    records: &[Record],
+    predictions: &[Prediction],
+) -> Result<Vec<PublishedPoint>> {
+    let measured = records.iter().map(|record| record.case.clone());
+    let predicted = predictions.iter().filter_map(Prediction::full_case);
+    let held: BTreeSet<Case> = measured
+        .chain(predicted)
+        .filter(|case| case.workload == "slm")
+        .collect();
+    let mut by_model: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();
+    for case in &held {
+        by_model.entry(&case.model).or_default().push(case);
+    }
+    let mut points = assay_slm::published()?;
+    points.retain(|point| {
+        let Ok(of) = point.case.parse::<Case>() else { return false };
+        let Some(cases) = by_model.get(of.model.as_str()) else {
+            return false;
+        };
+        of.phase.is_none() || cases.iter().any(|case| agrees(&of, case))
+    });
+    Ok(points)
+}
+
+/// Whether a case is what a number was published of: it has every axis that
+/// was named.
+fn agrees(published: &Case, case: &Case) -> bool {
+    published.phase == case.phase
+        && published
+            .axes
+            .iter()
+            .all(|(axis, value)| case.axis(axis) == Some(value.as_str()))
 }
 
 /// The survey's Figure 7, for the models that are shipped.

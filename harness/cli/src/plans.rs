@@ -1,4 +1,4 @@
-//! What a run runs: the tour, a workload's own plan, a plan file, or cases
+//! What a run runs: the tour, a workload's own plans, a plan file, or cases
 //! named on the command line.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 19] = [
+const SHIPPED: [(&str, &str); 20] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -19,6 +19,7 @@ const SHIPPED: [(&str, &str); 19] = [
     ("slm-quick", include_str!("../plans/slm-quick.toml")),
     ("slm-default", include_str!("../plans/slm-default.toml")),
     ("slm-full", include_str!("../plans/slm-full.toml")),
+    ("slm-survey", include_str!("../plans/slm-survey.toml")),
     ("interference-quick", include_str!("../plans/interference-quick.toml")),
     (
         "interference-default",
@@ -52,6 +53,9 @@ pub(crate) fn plan(args: &RunArgs) -> Result<Plan> {
         None => registry::catalogue(),
     };
     let mut file = match (&args.plan, &patterns[..]) {
+        (Some(name), [workload]) if is_plan_of(workload, name) => {
+            shipped(&format!("{workload}-{name}"))?
+        }
         (Some(_), [_, ..]) => {
             bail!("--plan and cases exclude each other: name one")
         }
@@ -107,6 +111,13 @@ fn words(
         })
         .collect::<Result<_>>()?;
     Ok((patterns.into_iter().cloned().collect(), axes))
+}
+
+/// Whether a workload's name and a plan's are a shipped plan together:
+/// `assay run slm --plan survey`.
+fn is_plan_of(workload: &str, name: &str) -> bool {
+    let whole = format!("{workload}-{name}");
+    SHIPPED.iter().any(|(known, _)| *known == whole)
 }
 
 fn shipped(name: &str) -> Result<PlanFile> {
@@ -210,4 +221,26 @@ fn requested(
         predict_on: Vec::new(),
         entries,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_plan_names_cases_that_exist() {
+        let catalogue = registry::catalogue();
+        for (name, _) in SHIPPED {
+            let file = shipped(name).unwrap();
+            let plan = expand(&file, &catalogue).unwrap();
+            assert!(!plan.cases.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_workload_with_a_plan_of_its_own_is_that_plan() {
+        assert!(is_plan_of("slm", "survey"));
+        assert!(!is_plan_of("slm", "tour"));
+        assert!(!is_plan_of("slm/tiny/decode", "survey"));
+    }
 }

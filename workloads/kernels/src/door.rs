@@ -11,7 +11,7 @@ use burn::Tensor;
 use burn::backend::ir::{CustomOpIr, OperationIr, ScalarIr, TensorIr};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchDevice, TensorMetadata};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::tensor::{Bytes, DType, Int, Shape};
 use burn_capture::CaptureBackend;
 use burn_flex::{FlexTensor, Layout};
 use burn_router::{RouterClient, RouterTensor};
@@ -45,6 +45,11 @@ pub(crate) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
     }
 }
 
+/// As [`serves`], for kernels that take integers alone.
+pub(crate) fn serves_integers<const D: usize>(x: &Tensor<D, Int>) -> bool {
+    !PLAIN.get() && !matches!(place(x.device().as_dispatch()), Place::Elsewhere)
+}
+
 enum Place {
     Capture,
     Flex,
@@ -75,8 +80,19 @@ pub(crate) fn record<const OUTPUTS: usize>(
     outputs: [Shape; OUTPUTS],
     scalars: Vec<ScalarIr>,
 ) -> [Captured; OUTPUTS] {
-    let client = inputs[0].client.clone();
     let dtype = inputs[0].dtype();
+    record_as(id, dtype, inputs, outputs, scalars)
+}
+
+/// As [`record`], with outputs of a dtype of their own.
+pub(crate) fn record_as<const OUTPUTS: usize>(
+    id: &'static str,
+    dtype: DType,
+    inputs: Vec<Captured>,
+    outputs: [Shape; OUTPUTS],
+    scalars: Vec<ScalarIr>,
+) -> [Captured; OUTPUTS] {
+    let client = inputs[0].client.clone();
     let out = outputs.map(|shape| {
         TensorIr::uninit(client.create_empty_handle(), shape, dtype)
     });

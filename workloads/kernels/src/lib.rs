@@ -44,6 +44,7 @@ mod outer_product;
 mod plane_norm;
 mod pool;
 mod product;
+mod quantised;
 mod residual;
 mod rms_norm;
 mod rotary;
@@ -94,6 +95,10 @@ pub use outer_product::{
 };
 pub use plane_norm::{PlaneNormOps, plane_norm, plane_norm_plain};
 pub use pool::{PoolOps, max_pool, max_pool_plain};
+pub use quantised::{
+    PackedShape, PackedWeight, QuantisedOps, WeightFormat, quantised_embedding,
+    quantised_embedding_plain, quantised_linear, quantised_linear_plain,
+};
 pub use residual::{
     Dropped, ResidualOps, Shared, residual_add, residual_add_plain,
 };
@@ -131,6 +136,7 @@ pub fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         outer_product::cost,
         plane_norm::cost,
         pool::cost,
+        quantised::cost,
         residual::cost,
         rms_norm::cost,
         rotary::cost,

@@ -51,21 +51,32 @@ impl Rotary {
     /// a head (an even number) with base `theta`. Computed in `f64`.
     pub fn new(theta: f64, width: usize, positions: usize) -> Self {
         assert!(width.is_multiple_of(2), "rotary: odd width {width}");
-        let half = width / 2;
+        let frequencies: Vec<f64> = (0..width / 2)
+            .map(|i| theta.powf(-2.0 * i as f64 / width as f64))
+            .collect();
+        Self::with_frequencies(theta, &frequencies, positions)
+    }
+
+    /// As [`Rotary::new`], with frequencies of a model's own: the angle of
+    /// each pair of elements a place. `theta` is what a trace writes down.
+    pub fn with_frequencies(
+        theta: f64,
+        frequencies: &[f64],
+        positions: usize,
+    ) -> Self {
+        let half = frequencies.len();
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         cos.reserve_exact(positions * half);
         sin.reserve_exact(positions * half);
-        let frequency: Vec<f64> = (0..half)
-            .map(|i| theta.powf(-2.0 * i as f64 / width as f64))
-            .collect();
         for position in 0..positions {
-            for frequency in &frequency {
+            for frequency in frequencies {
                 let (s, c) = (position as f64 * frequency).sin_cos();
                 cos.push(c as f32);
                 sin.push(s as f32);
             }
         }
-        Self { theta, width, positions, cos: Arc::new(cos), sin: Arc::new(sin) }
+        let (cos, sin) = (Arc::new(cos), Arc::new(sin));
+        Self { theta, width: 2 * half, positions, cos, sin }
     }
 
     /// Places that the tables reach.

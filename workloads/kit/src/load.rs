@@ -29,6 +29,41 @@ pub enum Slice {
         /// Which.
         part: usize,
     },
+    /// Some of its rows.
+    Rows {
+        /// The first.
+        first: usize,
+        /// How many.
+        count: usize,
+        /// Rows that the file has.
+        total: usize,
+    },
+    /// Some columns of a matrix that lies turned, `[in, out]`, as rows.
+    Columns {
+        /// The first.
+        first: usize,
+        /// How many.
+        count: usize,
+        /// Columns that the file has.
+        total: usize,
+    },
+}
+
+impl Slice {
+    /// The shape in the file of a parameter of ours of shape `ours`.
+    fn shape_in_file(self, ours: &[usize]) -> Vec<usize> {
+        let mut shape = ours.to_vec();
+        match (self, shape.as_mut_slice()) {
+            (Self::PackedHeads { parts, .. }, [rows, ..]) => *rows *= parts,
+            (Self::Rows { total, .. }, [rows, ..]) => *rows = total,
+            (Self::Columns { total, .. }, [rows, inputs]) => {
+                *rows = *inputs;
+                *inputs = total;
+            }
+            _ => {}
+        }
+        shape
+    }
 }
 
 /// A parameter of ours and where its values are in the file.
@@ -109,6 +144,26 @@ pub fn rows(values: Values, slice: Slice) -> Values {
             }
             Values { shape, values: picked }
         }
+        Slice::Rows { first, count, total } => {
+            let width = values.values.len() / total.max(1);
+            let range = first * width..(first + count) * width;
+            let mut shape = values.shape;
+            if let Some(rows) = shape.first_mut() {
+                *rows = count;
+            }
+            Values { shape, values: values.values[range].to_vec() }
+        }
+        Slice::Columns { first, count, total } => {
+            let inputs = values.values.len() / total.max(1);
+            let at = |column: usize, row: usize| {
+                values.values[row * total + first + column]
+            };
+            let picked = (0..count)
+                .flat_map(|column| (0..inputs).map(move |row| (column, row)))
+                .map(|(column, row)| at(column, row))
+                .collect();
+            Values { shape: vec![count, inputs], values: picked }
+        }
     }
 }
 
@@ -163,12 +218,7 @@ pub fn load<M: Module>(
             return Err(file.missing(&binding.ours));
         };
         let whole = file.floats(&binding.theirs)?;
-        let mut in_file = expected.clone();
-        if let (Slice::PackedHeads { parts, .. }, Some(rows)) =
-            (binding.slice, in_file.first_mut())
-        {
-            *rows *= parts;
-        }
+        let in_file = binding.slice.shape_in_file(expected);
         if trimmed(&whole.shape) != trimmed(&in_file) {
             return Err(KitError::Shape {
                 path: file.path().to_owned(),

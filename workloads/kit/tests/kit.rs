@@ -120,6 +120,38 @@ fn packed_heads_are_picked_head_by_head() {
 }
 
 #[test]
+fn rows_and_columns_are_picked_from_what_packs_them() {
+    // [4, 2]: row r holds 2 r and 2 r + 1.
+    let values = Values {
+        shape: vec![4, 2],
+        values: (0_u8..8).map(f32::from).collect(),
+    };
+    let found =
+        rows(values.clone(), Slice::Rows { first: 1, count: 2, total: 4 });
+    assert_eq!(found.shape, [2, 2]);
+    assert_eq!(found.values, [2.0, 3.0, 4.0, 5.0]);
+    // The same numbers as [2, 4], turned: columns 1 and 2 as rows.
+    let turned = Values { shape: vec![2, 4], ..values };
+    let found = rows(turned, Slice::Columns { first: 1, count: 2, total: 4 });
+    assert_eq!(found.shape, [2, 2]);
+    assert_eq!(found.values, [1.0, 5.0, 2.0, 6.0]);
+}
+
+#[test]
+fn a_turned_matrix_loads_into_one_that_is_not() {
+    let columns = Slice::Columns { first: 0, count: 4, total: 4 };
+    let bindings =
+        [bind("weight", "w", columns), bind("bias", "b", Slice::Whole)];
+    let whole = loaded(&file(&[("w", &[2, 4]), ("b", &[4])]), &bindings);
+    assert_eq!(
+        parameter_values(&whole.unwrap())["weight"],
+        [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]
+    );
+    let short = loaded(&file(&[("w", &[2, 3]), ("b", &[4])]), &bindings);
+    assert!(short.unwrap_err().to_string().contains("[2, 4]"));
+}
+
+#[test]
 fn a_packed_tensor_with_rows_left_over_is_refused_with_its_own_shape() {
     let bindings =
         [bind("weight", "w", packed(1)), bind("bias", "b", Slice::Whole)];

@@ -8,6 +8,7 @@ use assay_schema::TextError;
 use serde::Deserialize;
 
 use crate::SlmError;
+use crate::variation::{QkNorm, Variation, WindowLayers};
 
 /// Whose published weight names a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -19,8 +20,38 @@ pub enum Family {
     Qwen2,
     /// GPT-NeoX (Pythia): queries, keys, values packed per head.
     GptNeox,
-    /// OPT.
+    /// OPT and Galactica.
     Opt,
+    /// BLOOM: packed per head.
+    Bloom,
+    /// GPT-2, Cerebras-GPT, LaMini-GPT: packed, and turned.
+    Gpt2,
+    /// Phi-1 to Phi-2.
+    Phi,
+    /// Phi-3: queries, keys, values packed; gate and up packed.
+    Phi3,
+    /// StableLM: named like LLaMA.
+    Stablelm,
+    /// The first Qwen: packed.
+    Qwen,
+    /// Gemma: named like LLaMA.
+    Gemma,
+    /// Gemma-2: four norms a layer.
+    Gemma2,
+    /// RecurrentGemma.
+    RecurrentGemma,
+    /// MiniCPM: named like LLaMA.
+    Minicpm,
+    /// MiniCPM3: latent attention.
+    Minicpm3,
+    /// OpenELM: packed.
+    Openelm,
+    /// OpenLM (DCLM): packed.
+    OpenLm,
+    /// OLMo: named like LLaMA, norms without weights.
+    Olmo,
+    /// Nemotron (Minitron): named like LLaMA, no gate.
+    Nemotron,
 }
 
 /// Which norm.
@@ -49,6 +80,9 @@ pub enum Positions {
         /// Rows before position 0.
         offset: usize,
     },
+    /// Scores fall with the distance, by a slope of each head (Press et al.,
+    /// *ALiBi*, 2022).
+    Alibi,
 }
 
 /// Which attention projections have a bias.
@@ -61,6 +95,8 @@ pub enum AttentionBias {
     Qkv,
     /// The output too.
     All,
+    /// The output alone.
+    Output,
 }
 
 /// The shape of a decoder. Symbols in brackets are those of the model file's
@@ -116,6 +152,20 @@ pub struct Config {
     /// Parameters in millions as published, when they are.
     #[serde(default)]
     pub published_params_m: Option<f64>,
+    /// What this model has beside all that.
+    #[serde(default)]
+    pub variation: Variation,
+}
+
+/// What mixes the tokens of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mixing {
+    /// Grouped-query attention.
+    Attention,
+    /// Latent attention.
+    Latent,
+    /// Recurrence.
+    Recurrence,
 }
 
 fn activation<'de, D: serde::Deserializer<'de>>(
@@ -213,6 +263,9 @@ impl Config {
             ));
         }
         if let Positions::Rotary { fraction, theta } = self.positions {
+            // Latent attention says itself how much it rotates.
+            let fraction =
+                if self.variation.latent.is_some() { 1.0 } else { fraction };
             let rotated = self.head_dim as f64 * fraction;
             let whole = rotated.fract() == 0.0;
             let even = (rotated as usize).is_multiple_of(2);
@@ -227,16 +280,212 @@ impl Config {
                 ));
             }
         }
+        self.check_variation()
+    }
+
+    /// Dimensions of a head that are rotated; 0 where none is.
+    pub fn rotated(&self) -> usize {
+        match (self.positions, self.variation.latent) {
+            (Positions::Rotary { .. }, Some(latent)) => latent.rotated,
+            (Positions::Rotary { fraction, .. }, None) => {
+                (self.head_dim as f64 * fraction) as usize
+            }
+            (Positions::Learned { .. } | Positions::Alibi, _) => 0,
+        }
+    }
+
+    /// Query heads of a layer.
+    pub fn heads_of(&self, layer: usize) -> usize {
+        let list = self.variation.per_layer.as_ref();
+        list.map_or(self.heads, |sizes| sizes.heads[layer])
+    }
+
+    /// Key and value heads of a layer.
+    pub fn kv_heads_of(&self, layer: usize) -> usize {
+        let list = self.variation.per_layer.as_ref();
+        list.map_or(self.kv_heads, |sizes| sizes.kv_heads[layer])
+    }
+
+    /// Width of the feed-forward layer of a layer.
+    pub fn ffn_of(&self, layer: usize) -> usize {
+        let list = self.variation.per_layer.as_ref();
+        list.map_or(self.ffn, |sizes| sizes.ffn[layer])
+    }
+
+    /// What mixes the tokens of a layer.
+    pub fn mixing(&self, layer: usize) -> Mixing {
+        match (self.variation.recurrence, self.variation.latent) {
+            (Some(recurrence), _)
+                if !(layer + 1).is_multiple_of(recurrence.attention_every) =>
+            {
+                Mixing::Recurrence
+            }
+            (_, Some(_)) => Mixing::Latent,
+            (_, None) => Mixing::Attention,
+        }
+    }
+
+    /// Tokens that a query of a layer sees at most, where it has a window.
+    pub fn window_of(&self, layer: usize) -> Option<usize> {
+        let window = self.variation.window?;
+        let windowed = match window.layers {
+            WindowLayers::All => true,
+            WindowLayers::Even => layer.is_multiple_of(2),
+        };
+        windowed.then_some(window.tokens)
+    }
+
+    /// Shapes of what a layer keeps of `capacity` tokens of `batch` rows:
+    /// keys and values `[B, S, K, d]`; or, of a recurrence, its state
+    /// `[B, 1, 1, W]` and the last inputs of its convolution `[B, c, 1, W]`.
+    pub fn cache_shapes(
+        &self,
+        layer: usize,
+        batch: usize,
+        capacity: usize,
+    ) -> [[usize; 4]; 2] {
+        let (heads, d) = (self.kv_heads_of(layer), self.head_dim);
+        let keys = [batch, capacity, heads, d];
+        match (self.mixing(layer), &self.variation) {
+            (
+                Mixing::Recurrence,
+                Variation { recurrence: Some(recurrence), .. },
+            ) => {
+                let (width, past) =
+                    (recurrence.width, recurrence.convolution - 1);
+                [[batch, 1, 1, width], [batch, past, 1, width]]
+            }
+            (Mixing::Latent, Variation { latent: Some(latent), .. }) => {
+                [keys, [batch, capacity, heads, latent.value_dim]]
+            }
+            _ => [keys, keys],
+        }
+    }
+
+    /// Whether the parts that single models have go with the rest.
+    fn check_variation(&self) -> Result<(), String> {
+        let v = &self.variation;
+        let positive = [
+            ("embedding_width", v.embedding_width),
+            ("window", v.window.map(|window| window.tokens)),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, n)| *n == Some(0)) {
+            return Err(format!("`{name}` is 0, expected at least 1"));
+        }
+        for (name, number) in [
+            ("embedding_scale", v.embedding_scale),
+            ("residual_scale", v.residual_scale),
+            ("head_scale", v.head_scale),
+            ("logit_cap", v.logit_cap),
+            ("attention_cap", v.attention_cap),
+            ("query_scalar", v.query_scalar),
+        ] {
+            if let Some(number) = number
+                && !(number > 0.0 && number.is_finite())
+            {
+                return Err(format!(
+                    "`{name}` is {number}, expected a number above 0"
+                ));
+            }
+        }
+        if let Some(scaling) = v.rotary_scaling {
+            let rising = 0.0 < scaling.low && scaling.low < scaling.high;
+            let numbers = rising
+                && scaling.high.is_finite()
+                && scaling.factor >= 1.0
+                && scaling.factor.is_finite()
+                && scaling.context > 0;
+            if !(numbers && matches!(self.positions, Positions::Rotary { .. }))
+            {
+                return Err(
+                    "`rotary_scaling` needs rotary positions, a factor \
+                            of at least 1 and 0 < low < high"
+                        .to_owned(),
+                );
+            }
+        }
+        if v.single_norm && !self.parallel_residual {
+            return Err("`single_norm` needs `parallel_residual`".to_owned());
+        }
+        if v.norm_after && (self.parallel_residual || v.output_norms) {
+            return Err("`norm_after` goes neither with `parallel_residual` \
+                        nor with `output_norms`"
+                .to_owned());
+        }
+        if v.head_bias && self.tied_embeddings {
+            return Err("`head_bias` needs a head of its own: \
+                        `tied_embeddings` is true"
+                .to_owned());
+        }
+        self.check_layers()?;
+        if let Some(latent) = v.latent {
+            let even = latent.rotated.is_multiple_of(2);
+            let fits = latent.rotated < self.head_dim;
+            let ranks = latent.query_rank > 0
+                && latent.kv_rank > 0
+                && latent.value_dim > 0;
+            let rotary = matches!(self.positions, Positions::Rotary { .. });
+            let all = self.heads == self.kv_heads;
+            if !(even && fits && ranks && rotary && all) {
+                return Err(format!(
+                    "`latent` needs rotary positions, as many `kv_heads` as \
+                     `heads`, widths above 0 and an even number of rotated \
+                     elements below `head_dim` {}",
+                    self.head_dim
+                ));
+            }
+            if v.qk_norm != QkNorm::None || v.window.is_some() {
+                return Err("`latent` goes neither with `qk_norm` nor with \
+                            `window`"
+                    .to_owned());
+            }
+        }
+        if let Some(recurrence) = v.recurrence {
+            let blocks = recurrence.heads > 0
+                && recurrence.width > 0
+                && recurrence.width.is_multiple_of(recurrence.heads);
+            let sees = recurrence.convolution > 1;
+            if !(blocks && sees && recurrence.attention_every > 0) {
+                return Err(format!(
+                    "`recurrence`: {} blocks must divide a width of {}, a \
+                     convolution sees at least 2 tokens, and \
+                     `attention_every` is at least 1",
+                    recurrence.heads, recurrence.width
+                ));
+            }
+        }
         Ok(())
     }
 
-    /// Dimensions of a head that are rotated; 0 with learned positions.
-    pub fn rotated(&self) -> usize {
-        match self.positions {
-            Positions::Rotary { fraction, .. } => {
-                (self.head_dim as f64 * fraction) as usize
+    /// Whether lists of sizes are one number a layer, and lawful.
+    fn check_layers(&self) -> Result<(), String> {
+        let Some(sizes) = &self.variation.per_layer else { return Ok(()) };
+        for (name, list, largest) in [
+            ("heads", &sizes.heads, self.heads),
+            ("kv_heads", &sizes.kv_heads, self.kv_heads),
+            ("ffn", &sizes.ffn, self.ffn),
+        ] {
+            if list.len() != self.layers || list.contains(&0) {
+                return Err(format!(
+                    "`per_layer` has {} numbers of `{name}`, expected {} above \
+                     0, one a layer",
+                    list.len(),
+                    self.layers
+                ));
             }
-            Positions::Learned { .. } => 0,
+            if list.iter().max() != Some(&largest) {
+                return Err(format!(
+                    "`per_layer`: the largest of `{name}` is not the {largest} \
+                     that the model states"
+                ));
+            }
+        }
+        let mut pairs = sizes.heads.iter().zip(&sizes.kv_heads);
+        match pairs.find(|(heads, kv)| !heads.is_multiple_of(**kv)) {
+            Some((heads, kv)) => Err(format!(
+                "`per_layer`: {kv} key-value heads do not divide {heads} heads"
+            )),
+            None => Ok(()),
         }
     }
 }

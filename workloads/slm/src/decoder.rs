@@ -4,89 +4,63 @@
 //! 2409.15790), section 2: the models that it measures are one architecture
 //! with a few switches. This file is that architecture: LLaMA (RMSNorm,
 //! rotary, gated), Qwen2 (biases on q, k, v), GPT-NeoX (LayerNorm, partial
-//! rotary, parallel residual), OPT (learned positions, plain feed-forward).
+//! rotary, parallel residual), OPT and GPT-2 (learned positions, plain
+//! feed-forward). What stands inside a layer is in `blocks/`; what single
+//! models have beside all that is [`crate::Variation`].
 //!
 //! Left out: dropout (off at inference, and none of these trains with it
-//! here), and PhoneLM's rounding of rotary tables to INT8.
+//! here), PhoneLM's rounding of rotary tables to INT8, and what a model file
+//! names in `left_out`.
 //!
 //! Legend: `B` batch, `T` new tokens, `S` tokens attended, `D` width,
 //! `H` heads, `K` key-value heads, `d` head width, `F` feed-forward width,
-//! `V` vocabulary.
+//! `V` vocabulary, `E` width of the embedding (`D` but for OPT-350M).
 
-use assay_kernels::{
-    Activation, Rotary, activate, attention, embedding, gated, rotary,
-};
-use assay_kit::{LayerNorm, Linear, Parameters, RmsNorm};
+use assay_kernels::{Activation, Rotary, activate, embedding};
+use assay_kit::{Linear, Parameters};
 use assay_trace::{span, span_at};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-use crate::cache::{Cache, KeyValues};
-use crate::config::{AttentionBias, Config, NormKind, Positions};
+use crate::blocks::{Attention, LatentAttention, Mlp, Norm, Recurrent};
+use crate::cache::{Cache, Kept};
+use crate::config::{Config, Mixing, Positions};
 
-/// RMSNorm or LayerNorm.
+/// What mixes the tokens of a layer.
 #[derive(Module, Debug)]
-pub enum Norm {
-    /// Root-mean-square.
-    Rms(RmsNorm),
-    /// With mean and offset.
-    Layer(LayerNorm),
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a layer has one, and a model has few layers"
+)]
+pub enum Mixer {
+    /// Grouped-query attention.
+    Attention(Attention),
+    /// Latent attention.
+    Latent(LatentAttention),
+    /// A gated linear recurrence.
+    Recurrent(Recurrent),
 }
 
-impl Norm {
-    fn new(parameters: &mut Parameters, config: &Config) -> Self {
-        let (width, epsilon) = (config.width, config.norm_epsilon);
-        match config.norm {
-            NormKind::RmsNorm => {
-                Self::Rms(RmsNorm::new(parameters, width, epsilon))
-            }
-            NormKind::LayerNorm => {
-                Self::Layer(LayerNorm::new(parameters, width, epsilon, true))
-            }
-        }
-    }
-
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        span("norm", || match self {
-            Self::Rms(norm) => norm.forward(x),
-            Self::Layer(norm) => norm.forward(x),
-        })
-    }
-}
-
-/// Grouped-query attention: `H` query heads share `K` key-value heads.
-#[derive(Module, Debug)]
-pub struct Attention {
-    q: Linear,
-    k: Linear,
-    v: Linear,
-    output: Linear,
-    #[module(skip)]
-    rotary: Option<Rotary>,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-}
-
-impl Attention {
+impl Mixer {
     fn new(
         parameters: &mut Parameters,
         config: &Config,
+        layer: usize,
         rotary: Option<Rotary>,
     ) -> Self {
-        let (width, d) = (config.width, config.head_dim);
-        let (heads, kv_heads) = (config.heads, config.kv_heads);
-        let bias = config.attention_bias != AttentionBias::None;
-        let output_bias = config.attention_bias == AttentionBias::All;
-        Self {
-            q: Linear::new(parameters, width, heads * d, bias),
-            k: Linear::new(parameters, width, kv_heads * d, bias),
-            v: Linear::new(parameters, width, kv_heads * d, bias),
-            output: Linear::new(parameters, heads * d, width, output_bias),
-            rotary,
-            heads,
-            kv_heads,
-            head_dim: d,
+        let v = &config.variation;
+        match (config.mixing(layer), v.latent, v.recurrence) {
+            (Mixing::Recurrence, _, Some(size)) => {
+                Self::Recurrent(Recurrent::new(parameters, config, size))
+            }
+            (Mixing::Latent, Some(size), _) => {
+                let latent =
+                    LatentAttention::new(parameters, config, size, rotary);
+                Self::Latent(latent)
+            }
+            _ => Self::Attention(Attention::new(
+                parameters, config, layer, rotary,
+            )),
         }
     }
 
@@ -94,102 +68,168 @@ impl Attention {
         &self,
         x: Tensor<3>,
         first: usize,
-        cache: Option<&mut KeyValues>,
+        cache: Option<&mut Kept>,
     ) -> Tensor<3> {
-        let [b, t, _] = x.dims();
-        let (h, kv, d) = (self.heads, self.kv_heads, self.head_dim);
-        let q = self.q.forward(x.clone()).reshape([b, t, h, d]); // [B, T, H, d]
-        let k = self.k.forward(x.clone()).reshape([b, t, kv, d]); // [B, T, K, d]
-        let v = self.v.forward(x).reshape([b, t, kv, d]); // [B, T, K, d]
-        let (q, k) = match &self.rotary {
-            Some(table) => (rotary(q, table, first), rotary(k, table, first)),
-            None => (q, k),
-        };
-        let (k, v) = match cache {
-            Some(cache) => cache.append(k, v, first), // [B, S.., K, d]
-            None => (k, v),
-        };
-        let scale = (d as f32).powf(-0.5);
-        let mixed = attention(q, k, v, first + t, scale, true); // [B, T, H, d]
-        self.output.forward(mixed.reshape([b, t, h * d])) // [B, T, D]
-    }
-}
-
-/// `down(act(gate x) * up x)`, or `down(act(up x))` without a gate.
-#[derive(Module, Debug)]
-pub struct Mlp {
-    gate: Option<Linear>,
-    up: Linear,
-    down: Linear,
-    #[module(skip)]
-    activation: Activation,
-}
-
-impl Mlp {
-    fn new(parameters: &mut Parameters, config: &Config) -> Self {
-        let (width, ffn, bias) = (config.width, config.ffn, config.mlp_bias);
-        Self {
-            gate: config
-                .gated
-                .then(|| Linear::new(parameters, width, ffn, bias)),
-            up: Linear::new(parameters, width, ffn, bias),
-            down: Linear::new(parameters, ffn, width, bias),
-            activation: config.activation,
+        match self {
+            Self::Attention(mixer) => mixer.forward(x, first, cache),
+            Self::Latent(mixer) => mixer.forward(x, first, cache),
+            Self::Recurrent(mixer) => mixer.forward(x, first, cache),
         }
     }
+}
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = match &self.gate {
-            Some(gate) => {
-                let open = gate.forward(x.clone()); // [B, T, F]
-                gated(open, self.up.forward(x), self.activation)
-            }
-            None => activate(self.up.forward(x), self.activation),
-        };
-        self.down.forward(hidden) // [B, T, D]
+/// Where the norms and the residual stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Attention, then feed-forward, each after its norm.
+    Sequential,
+    /// Both read the block's input, each through a norm of its own.
+    Parallel,
+    /// Both read the block's input through one norm.
+    ParallelSingleNorm,
+    /// Attention, then feed-forward, each with its norm behind the sum.
+    NormAfter,
+}
+
+impl Order {
+    fn of(config: &Config) -> Self {
+        let v = &config.variation;
+        match (config.parallel_residual, v.single_norm, v.norm_after) {
+            (_, _, true) => Self::NormAfter,
+            (true, true, false) => Self::ParallelSingleNorm,
+            (true, false, false) => Self::Parallel,
+            (false, _, false) => Self::Sequential,
+        }
     }
 }
 
-/// Attention and feed-forward, each after its norm and beside the residual.
+/// Attention and feed-forward, with their norms and beside the residual.
 #[derive(Module, Debug)]
 pub struct Block {
     attention_norm: Norm,
-    attention: Attention,
-    mlp_norm: Norm,
-    mlp: Mlp,
-    parallel: bool,
+    attention: Mixer,
+    attention_output_norm: Option<Norm>,
+    mlp_norm: Option<Norm>,
+    mlp: Option<Mlp>,
+    mlp_output_norm: Option<Norm>,
+    #[module(skip)]
+    order: Order,
+    residual_scale: Option<f32>,
 }
 
 impl Block {
     fn new(
         parameters: &mut Parameters,
         config: &Config,
+        layer: usize,
         rotary: Option<Rotary>,
     ) -> Self {
+        let (order, v) = (Order::of(config), &config.variation);
+        let width = config.width;
+        let attention_norm = Norm::new(parameters, config, width);
+        let attention = Mixer::new(parameters, config, layer, rotary);
+        let output_norm = |parameters: &mut Parameters| {
+            v.output_norms.then(|| Norm::new(parameters, config, width))
+        };
+        let attention_output_norm = output_norm(parameters);
+        let mlp_norm = (order != Order::ParallelSingleNorm)
+            .then(|| Norm::new(parameters, config, width));
         Self {
-            attention_norm: Norm::new(parameters, config),
-            attention: Attention::new(parameters, config, rotary),
-            mlp_norm: Norm::new(parameters, config),
-            mlp: Mlp::new(parameters, config),
-            parallel: config.parallel_residual,
+            attention_norm,
+            attention,
+            attention_output_norm,
+            mlp_norm,
+            mlp: (!v.shared_ffn).then(|| Mlp::new(parameters, config, layer)),
+            mlp_output_norm: output_norm(parameters),
+            order,
+            residual_scale: v.residual_scale.map(|scale| scale as f32),
         }
     }
 
+    /// `[B, T, D]` to the same; `shared` is the feed-forward layer of a model
+    /// whose layers have none of their own.
     fn forward(
         &self,
         x: Tensor<3>,
         first: usize,
-        cache: Option<&mut KeyValues>,
+        cache: Option<&mut Kept>,
+        shared: Option<&Mlp>,
     ) -> Tensor<3> {
-        let mixed = span("attention", || {
-            let normed = self.attention_norm.forward(x.clone());
-            self.attention.forward(normed, first, cache)
-        }); // [B, T, D]
-        let after = x.clone() + mixed; // [B, T, D]
-        let input = if self.parallel { x } else { after.clone() };
-        let transformed =
-            span("mlp", || self.mlp.forward(self.mlp_norm.forward(input))); // [B, T, D]
-        after + transformed // [B, T, D]
+        let mlp = |x: Tensor<3>| match self.mlp.as_ref().or(shared) {
+            Some(mlp) => mlp.forward(x),
+            None => unreachable!("layers without their own share one"),
+        };
+        match self.order {
+            Order::Sequential | Order::Parallel => {
+                let mixed = span("attention", || {
+                    let normed = self.attention_norm.forward(x.clone());
+                    let mixed = self.attention.forward(normed, first, cache);
+                    self.joining(mixed, self.attention_output_norm.as_ref())
+                }); // [B, T, D]
+                let after = x.clone() + mixed; // [B, T, D]
+                let parallel = self.order == Order::Parallel;
+                let input = if parallel { x } else { after.clone() };
+                let transformed = span("mlp", || {
+                    let normed = normed(self.mlp_norm.as_ref(), input);
+                    self.joining(mlp(normed), self.mlp_output_norm.as_ref())
+                }); // [B, T, D]
+                after + transformed // [B, T, D]
+            }
+            Order::ParallelSingleNorm => {
+                let (normed, mixed) = span("attention", || {
+                    let normed = self.attention_norm.forward(x.clone());
+                    let mixed =
+                        self.attention.forward(normed.clone(), first, cache);
+                    (normed, self.joining(mixed, None))
+                }); // [B, T, D]
+                let transformed = span("mlp", || {
+                    self.joining(mlp(normed), None) // [B, T, D]
+                });
+                x + mixed + transformed // [B, T, D]
+            }
+            Order::NormAfter => {
+                let x = span("attention", || {
+                    let mixed = self.attention.forward(x.clone(), first, cache);
+                    self.attention_norm.forward(x + self.joining(mixed, None))
+                }); // [B, T, D]
+                span("mlp", || {
+                    let transformed = self.joining(mlp(x.clone()), None);
+                    normed(self.mlp_norm.as_ref(), x + transformed)
+                }) // [B, T, D]
+            }
+        }
+    }
+
+    /// A branch as it joins the residual.
+    fn joining(&self, x: Tensor<3>, norm: Option<&Norm>) -> Tensor<3> {
+        scaled(normed(norm, x), self.residual_scale)
+    }
+}
+
+/// The angles of `longest` positions.
+fn rotary_tables(config: &Config, theta: f64, longest: usize) -> Rotary {
+    let width = config.rotated();
+    let Some(scaling) = config.variation.rotary_scaling else {
+        return Rotary::new(theta, width, longest);
+    };
+    let frequencies: Vec<f64> = (0..width / 2)
+        .map(|i| theta.powf(-2.0 * i as f64 / width as f64))
+        .map(|frequency| scaling.scaled(frequency))
+        .collect();
+    Rotary::with_frequencies(theta, &frequencies, longest)
+}
+
+fn normed(norm: Option<&Norm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
+    }
+}
+
+fn scaled(x: Tensor<3>, scale: Option<f32>) -> Tensor<3> {
+    match scale {
+        Some(scale) => x * scale,
+        None => x,
     }
 }
 
@@ -197,11 +237,18 @@ impl Block {
 #[derive(Module, Debug)]
 pub struct Decoder {
     embedding: Param<Tensor<2>>,
+    embedding_norm: Option<Norm>,
+    project_in: Option<Linear>,
     positions: Option<Param<Tensor<2>>>,
     blocks: Vec<Block>,
-    norm: Norm,
+    shared_mlp: Option<Mlp>,
+    norm: Option<Norm>,
+    project_out: Option<Linear>,
     head: Option<Linear>,
     position_offset: usize,
+    embedding_scale: Option<f32>,
+    head_scale: Option<f32>,
+    logit_cap: Option<f32>,
 }
 
 impl Decoder {
@@ -212,31 +259,54 @@ impl Decoder {
         config: &Config,
         longest: usize,
     ) -> Self {
+        let (v, width) = (&config.variation, config.width);
         let table = match config.positions {
             Positions::Rotary { theta, .. } => {
-                Some(Rotary::new(theta, config.rotated(), longest))
+                Some(rotary_tables(config, theta, longest))
             }
-            Positions::Learned { .. } => None,
+            Positions::Learned { .. } | Positions::Alibi => None,
         };
         let (positions, position_offset) = match config.positions {
-            Positions::Rotary { .. } => (None, 0),
+            Positions::Rotary { .. } | Positions::Alibi => (None, 0),
             Positions::Learned { offset } => {
                 let rows = config.context + offset;
-                let table = parameters.weight([rows, config.width], 0.02);
+                let table = parameters.weight([rows, width], 0.02);
                 (Some(table), offset)
             }
         };
+        let inner = v.embedding_width.unwrap_or(width);
+        let embedding = parameters.weight([config.vocab, inner], 0.02);
+        let embedding_norm =
+            v.embedding_norm.then(|| Norm::new(parameters, config, inner));
+        let project_in = v
+            .embedding_width
+            .map(|_| Linear::new(parameters, inner, width, false));
+        let blocks = (0..config.layers)
+            .map(|i| Block::new(parameters, config, i, table.clone()))
+            .collect();
+        let shared_mlp = v.shared_ffn.then(|| Mlp::new(parameters, config, 0));
+        let norm =
+            (!v.norm_after).then(|| Norm::new(parameters, config, width));
+        let project_out = v
+            .embedding_width
+            .map(|_| Linear::new(parameters, width, inner, false));
+        let head = (!config.tied_embeddings)
+            .then(|| Linear::new(parameters, inner, config.vocab, v.head_bias));
+        let number = |x: Option<f64>| x.map(|x| x as f32);
         Self {
-            embedding: parameters.weight([config.vocab, config.width], 0.02),
+            embedding,
+            embedding_norm,
+            project_in,
             positions,
-            blocks: (0..config.layers)
-                .map(|_| Block::new(parameters, config, table.clone()))
-                .collect(),
-            norm: Norm::new(parameters, config),
-            head: (!config.tied_embeddings).then(|| {
-                Linear::new(parameters, config.width, config.vocab, false)
-            }),
+            blocks,
+            shared_mlp,
+            norm,
+            project_out,
+            head,
             position_offset,
+            embedding_scale: number(v.embedding_scale),
+            head_scale: number(v.head_scale),
+            logit_cap: number(v.logit_cap),
         }
     }
 
@@ -249,30 +319,56 @@ impl Decoder {
         first: usize,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<3> {
-        let [_, t] = tokens.dims();
-        let mut x = span("embedding", || {
-            let x = embedding(self.embedding.val(), tokens); // [B, T, D]
-            match &self.positions {
-                Some(table) => {
-                    let start = first + self.position_offset;
-                    let rows = table.val().narrow(0, start, t); // [T, D]
-                    x + rows.unsqueeze()
-                }
-                None => x,
-            }
-        });
+        let mut x = span("embedding", || self.embedded(tokens, first));
         for (i, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_deref_mut().map(|cache| cache.layer(i));
-            x = span_at("layers", i, || block.forward(x, first, layer));
+            x = span_at("layers", i, || {
+                block.forward(x, first, layer, self.shared_mlp.as_ref())
+            });
         }
-        self.norm.forward(x)
+        normed(self.norm.as_ref(), x)
+    }
+
+    /// Tokens `[B, T]` to the first layer's input `[B, T, D]`.
+    fn embedded(&self, tokens: Tensor<2, Int>, first: usize) -> Tensor<3> {
+        let [_, t] = tokens.dims();
+        let x = embedding(self.embedding.val(), tokens); // [B, T, E]
+        let x = normed(
+            self.embedding_norm.as_ref(),
+            scaled(x, self.embedding_scale),
+        );
+        let x = match &self.project_in {
+            Some(project) => project.forward(x), // [B, T, D]
+            None => x,
+        };
+        match &self.positions {
+            Some(table) => {
+                let start = first + self.position_offset;
+                let rows = table.val().narrow(0, start, t); // [T, D]
+                x + rows.unsqueeze()
+            }
+            None => x,
+        }
     }
 
     /// Hidden states `[B, T, D]` to logits `[B, T, V]`.
     pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
-        span("head", || match &self.head {
-            Some(head) => head.forward(hidden),
-            None => assay_kernels::linear(hidden, self.embedding.val(), None),
+        span("head", || {
+            let hidden = match &self.project_out {
+                Some(project) => project.forward(hidden), // [B, T, E]
+                None => hidden,
+            };
+            let hidden = scaled(hidden, self.head_scale);
+            let logits = match &self.head {
+                Some(head) => head.forward(hidden),
+                None => {
+                    assay_kernels::linear(hidden, self.embedding.val(), None)
+                }
+            }; // [B, T, V]
+            match self.logit_cap {
+                Some(cap) => activate(logits / cap, Activation::Tanh) * cap,
+                None => logits,
+            }
         })
     }
 

@@ -6,6 +6,8 @@ use assay_kit::KitError;
 use assay_schema::TextError;
 use assay_trace::TraceError;
 
+use crate::Family;
+
 /// A model that cannot be read, loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum SlmError {
@@ -43,6 +45,23 @@ pub enum SlmError {
         found: String,
         /// What was expected.
         expected: String,
+    },
+    /// Weights of a model whose shape here lacks something of it.
+    #[error(
+        "{model}: its weights would give other answers here, which leaves out \
+         {what}"
+    )]
+    LeftOut {
+        /// The model.
+        model: String,
+        /// What the model file says of it.
+        what: String,
+    },
+    /// A family whose right answers are not made yet.
+    #[error("family {family:?} has no golden file in `goldens/`")]
+    NoGolden {
+        /// The family.
+        family: Family,
     },
     /// The tokenizer file.
     #[error("tokenizer: {0}")]

@@ -12,7 +12,7 @@ use assay_trace::Tape;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::Family;
-use crate::hugging_face::{bindings, config, is_ignored};
+use crate::hugging_face::{bindings, bindings_in, config, is_ignored};
 use crate::steps::{ADAMW, decode, seen, train};
 use crate::{Config, Decoder, Phase, SlmError};
 
@@ -44,20 +44,50 @@ macro_rules! files {
     };
 }
 
+/// The golden files of a family, where they are made.
+fn files_of(family: Family) -> Option<(&'static str, Files)> {
+    match family {
+        Family::Llama => Some(("llama", files!("llama"))),
+        Family::Qwen2 => Some(("qwen2", files!("qwen2"))),
+        Family::GptNeox => Some(("gpt_neox", files!("gpt_neox"))),
+        Family::Opt => Some(("opt", files!("opt"))),
+        // `make_goldens.py` has the tiny models of these; until their files
+        // stand beside the others they are checked against the plain twins.
+        Family::Bloom
+        | Family::Gpt2
+        | Family::Phi
+        | Family::Phi3
+        | Family::Stablelm
+        | Family::Gemma
+        | Family::Gemma2
+        | Family::RecurrentGemma
+        | Family::Olmo
+        | Family::Nemotron => None,
+        // `transformers` does not have these.
+        Family::Qwen
+        | Family::Minicpm
+        | Family::Minicpm3
+        | Family::Openelm
+        | Family::OpenLm => None,
+    }
+}
+
+/// Whether a family has golden files.
+pub(crate) fn is_made(family: Family) -> bool {
+    files_of(family).is_some()
+}
+
 /// The tiny model of a family: its shape, weights and right answers.
 ///
 /// # Errors
 ///
-/// The embedded files do not read: a bug of this crate.
+/// A family without golden files; embedded files that do not read, a bug of
+/// this crate.
 pub fn of_family(
     family: Family,
 ) -> Result<(Config, Checkpoint, Checkpoint), SlmError> {
-    let (name, files) = match family {
-        Family::Llama => ("llama", files!("llama")),
-        Family::Qwen2 => ("qwen2", files!("qwen2")),
-        Family::GptNeox => ("gpt_neox", files!("gpt_neox")),
-        Family::Opt => ("opt", files!("opt")),
-    };
+    let (name, files) =
+        files_of(family).ok_or(SlmError::NoGolden { family })?;
     let file = |part: &str| format!("goldens/{name}-tiny.{part}");
     Ok((
         config(files.config, &file("config.json"))?,
@@ -81,18 +111,24 @@ const UPDATED: &str = "output.updated.";
 ///
 /// # Errors
 ///
-/// Missing or extra tensors, wrong shapes, a truncated file.
+/// Missing or extra tensors, wrong shapes, a truncated file; a shape that
+/// leaves out something of the published model.
 pub fn load_weights(
     config: &Config,
     weights: &Checkpoint,
     device: &Device,
     longest: usize,
 ) -> Result<Decoder, SlmError> {
+    if let Some(what) = &config.variation.left_out {
+        return Err(SlmError::LeftOut {
+            model: config.name.clone(),
+            what: what.clone(),
+        });
+    }
     let mut shapes = Parameters::shapes(device);
     let model = Decoder::new(&mut shapes, config, longest);
-    Ok(load(model, weights, &bindings(config), |name| {
-        is_ignored(config, name)
-    })?)
+    let table = bindings_in(config, &weights.names()?);
+    Ok(load(model, weights, &table, |name| is_ignored(config, name))?)
 }
 
 /// Runs a model on a golden file's inputs and compares every output that the

@@ -2,15 +2,52 @@
 //! names of the weights.
 //!
 //! Keys that a family's published files leave out take the defaults of
-//! `transformers` 4.57 (seen in the golden configurations).
+//! `transformers` 4.57 (seen in the golden configurations), or, of families
+//! that it does not have, of the code beside the weights.
 
-use assay_kit::{Binding, Slice};
+mod families;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use assay_kernels::Activation;
 use assay_schema::TextError;
 use serde_json::Value;
 
 use crate::config::{AttentionBias, Family, NormKind, Positions};
+use crate::variation::{RotaryScaling, Variation};
 use crate::{Config, SlmError};
 
+pub(crate) use names::{bindings, bindings_in, is_ignored};
+
+/// Values of `model_type` that are read, and by what.
+const READERS: [(&str, Reader); 21] = [
+    ("llama", |keys| families::llama(keys, Family::Llama)),
+    ("qwen2", |keys| families::llama(keys, Family::Qwen2)),
+    ("gpt_neox", families::gpt_neox),
+    ("opt", families::opt),
+    ("mistral", |keys| families::llama(keys, Family::Llama)),
+    ("phonelm", |keys| families::llama(keys, Family::Llama)),
+    ("mobilellm", |keys| families::llama(keys, Family::Llama)),
+    ("bloom", families::bloom),
+    ("gpt2", families::gpt2),
+    ("phi", families::phi),
+    ("phi3", |keys| families::llama(keys, Family::Phi3)),
+    ("stablelm", families::stablelm),
+    ("qwen", families::qwen),
+    ("gemma", families::gemma),
+    ("gemma2", families::gemma2),
+    ("recurrent_gemma", families::recurrent_gemma),
+    ("minicpm", families::minicpm),
+    ("minicpm3", families::minicpm3),
+    ("openelm", families::openelm),
+    ("olmo", families::olmo),
+    ("nemotron", families::nemotron),
+];
+
+type Reader = fn(&Keys<'_>) -> Result<Config, SlmError>;
+
+/// The keys of a file.
 struct Keys<'a> {
     json: &'a Value,
     file: &'a str,
@@ -34,11 +71,52 @@ impl Keys<'_> {
             })
     }
 
+    /// The first of several names of one number that is there.
+    fn integer_of(&self, names: [&str; 2]) -> Result<usize, SlmError> {
+        let there = names.into_iter().find(|k| self.optional(k).is_some());
+        self.integer(there.unwrap_or(names[0]))
+    }
+
     fn integer_or(&self, key: &str, default: usize) -> Result<usize, SlmError> {
         if self.optional(key).is_some() {
             self.integer(key)
         } else {
             Ok(default)
+        }
+    }
+
+    /// A list of whole numbers, `count` of them.
+    fn integers(
+        &self,
+        key: &str,
+        count: usize,
+    ) -> Result<Vec<usize>, SlmError> {
+        let list = self.numbers(key, count)?;
+        let whole = |n: &f64| n.fract() == 0.0 && *n >= 1.0;
+        if !list.iter().all(whole) {
+            return Err(self.error(format!(
+                "`{key}` has a number that is no whole one above 0"
+            )));
+        }
+        Ok(list.into_iter().map(|n| n as usize).collect())
+    }
+
+    /// A list of numbers, `count` of them.
+    fn numbers(&self, key: &str, count: usize) -> Result<Vec<f64>, SlmError> {
+        let list: Option<Vec<f64>> = self
+            .optional(key)
+            .and_then(Value::as_array)
+            .and_then(|list| list.iter().map(Value::as_f64).collect());
+        match list {
+            Some(list) if list.len() == count => Ok(list),
+            Some(list) => Err(self.error(format!(
+                "`{key}` has {} numbers, expected {count}, one a layer",
+                list.len()
+            ))),
+            None => {
+                Err(self
+                    .error(format!("`{key}` is missing or no list of numbers")))
+            }
         }
     }
 
@@ -58,9 +136,53 @@ impl Keys<'_> {
         &self,
         key: &str,
         default: &str,
-    ) -> Result<assay_kernels::Activation, SlmError> {
+    ) -> Result<Activation, SlmError> {
         let word = self.word_or(key, default);
         word.parse().map_err(|error| self.error(format!("`{key}`: {error}")))
+    }
+
+    /// Whether `rope_scaling` is LLaMA-3.1's.
+    fn is_llama3_scaling(&self) -> bool {
+        let scaling = self.optional("rope_scaling");
+        let kind = scaling.and_then(|scaling| {
+            scaling.get("rope_type").or_else(|| scaling.get("type"))
+        });
+        kind.and_then(Value::as_str) == Some("llama3")
+    }
+
+    /// LLaMA-3.1's `rope_scaling`, where it stands.
+    fn llama3_scaling(&self) -> Result<Option<RotaryScaling>, SlmError> {
+        if !self.is_llama3_scaling() {
+            return Ok(None);
+        }
+        let number = |key: &str| {
+            let scaling = self.optional("rope_scaling");
+            let value = scaling.and_then(|scaling| scaling.get(key));
+            value.and_then(Value::as_f64).ok_or_else(|| {
+                self.error(format!("`rope_scaling` has no number `{key}`"))
+            })
+        };
+        Ok(Some(RotaryScaling {
+            factor: number("factor")?,
+            low: number("low_freq_factor")?,
+            high: number("high_freq_factor")?,
+            context: number("original_max_position_embeddings")? as usize,
+        }))
+    }
+
+    /// Refuses a flag that stands as this decoder does not have it.
+    fn refuse(
+        &self,
+        key: &str,
+        default: bool,
+        refused: bool,
+        what: &str,
+    ) -> Result<(), SlmError> {
+        if self.flag_or(key, default) == refused {
+            Err(self.error(format!("`{key}` is {refused}: {what}")))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -79,60 +201,65 @@ pub(crate) fn config(text: &str, file: &str) -> Result<Config, SlmError> {
         })?;
     let keys = Keys { json: &json, file };
     let kind = keys.word_or("model_type", "");
-    let config = match kind {
-        "llama" | "phonelm" | "mistral" => llama(&keys, Family::Llama)?,
-        "qwen2" => llama(&keys, Family::Qwen2)?,
-        "gpt_neox" => gpt_neox(&keys)?,
-        "opt" => opt(&keys)?,
-        other => {
-            let known =
-                ["llama", "qwen2", "gpt_neox", "opt", "mistral", "phonelm"];
-            let nearest = assay_schema::nearest(other, known);
-            return Err(keys.error(format!(
-                "model_type `{other}` is not read here; nearest: `{}` (one of \
-                 {})",
-                nearest.unwrap_or_default(),
-                known.join(", ")
-            )));
-        }
+    let known = READERS.map(|(name, _)| name);
+    let reader = READERS.into_iter().find(|(name, _)| *name == kind);
+    let Some((_, read)) = reader else {
+        let nearest = assay_schema::nearest(kind, known);
+        return Err(keys.error(format!(
+            "model_type `{kind}` is not read here; nearest: `{}` (one of {})",
+            nearest.unwrap_or_default(),
+            known.join(", ")
+        )));
     };
+    let config = read(&keys)?;
     config.check().map_err(|message| keys.error(message))?;
     Ok(config)
 }
 
+/// The last part of the file's path, without `.json`.
+fn name_of(file: &str) -> String {
+    let last = file.rsplit('/').next().unwrap_or(file);
+    last.trim_end_matches(".json").to_owned()
+}
+
+/// What all families have in common; the rest is LLaMA's.
 fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
     // `rope_parameters` is where transformers 5 puts what 4 calls `rope_theta`.
     for key in ["rope_scaling", "rope_parameters"] {
-        if keys.optional(key).is_some() {
+        let is_read = key == "rope_scaling"
+            && family == Family::Llama
+            && keys.is_llama3_scaling();
+        if keys.optional(key).is_some() && !is_read {
             return Err(keys.error(format!(
                 "`{key}` is set; this decoder has plain rotary positions, \
-                 with their base in `rope_theta`"
+                 with their base in `rope_theta`, and, for llama, a \
+                 `rope_scaling` of `rope_type` llama3"
             )));
         }
     }
-    let heads = keys.integer("num_attention_heads")?;
-    let width = keys.integer("hidden_size")?;
+    let heads = keys.integer_of(["num_attention_heads", "n_head"])?;
+    let width = keys.integer_of(["hidden_size", "n_embd"])?;
+    let context = ["max_position_embeddings", "n_positions", "seq_length"]
+        .into_iter()
+        .find(|key| keys.optional(key).is_some());
     Ok(Config {
         format_version: 1,
-        name: keys
-            .file
-            .rsplit('/')
-            .next()
-            .unwrap_or(keys.file)
-            .trim_end_matches(".json")
-            .to_owned(),
+        name: name_of(keys.file),
         title: keys.word_or("_name_or_path", "").to_owned(),
         source: keys.file.to_owned(),
         family,
-        layers: keys.integer("num_hidden_layers")?,
+        layers: keys.integer_of(["num_hidden_layers", "n_layer"])?,
         width,
         heads,
         kv_heads: keys.integer_or("num_key_value_heads", heads)?,
         head_dim: keys.integer_or("head_dim", width / heads.max(1))?,
         ffn: 0,
         vocab: keys.integer("vocab_size")?,
-        context: keys.integer_or("max_position_embeddings", 2048)?,
-        activation: assay_kernels::Activation::Silu,
+        context: match context {
+            Some(key) => keys.integer(key)?,
+            None => 2048,
+        },
+        activation: Activation::Silu,
         gated: true,
         norm: NormKind::RmsNorm,
         norm_epsilon: 1e-5,
@@ -142,243 +269,6 @@ fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
         parallel_residual: false,
         tied_embeddings: keys.flag_or("tie_word_embeddings", false),
         published_params_m: None,
+        variation: Variation::default(),
     })
-}
-
-fn llama(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
-    let bias = if family == Family::Qwen2 {
-        AttentionBias::Qkv
-    } else if keys.flag_or("attention_bias", false) {
-        AttentionBias::All
-    } else {
-        AttentionBias::None
-    };
-    Ok(Config {
-        ffn: keys.integer("intermediate_size")?,
-        activation: keys.activation("hidden_act", "silu")?,
-        norm_epsilon: keys.number_or("rms_norm_eps", 1e-6),
-        positions: Positions::Rotary {
-            theta: keys.number_or("rope_theta", 10_000.0),
-            fraction: 1.0,
-        },
-        attention_bias: bias,
-        mlp_bias: keys.flag_or("mlp_bias", false),
-        ..base(keys, family)?
-    })
-}
-
-fn gpt_neox(keys: &Keys<'_>) -> Result<Config, SlmError> {
-    let bias = keys.flag_or("attention_bias", true);
-    Ok(Config {
-        ffn: keys.integer("intermediate_size")?,
-        activation: keys.activation("hidden_act", "gelu")?,
-        gated: false,
-        norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5),
-        positions: Positions::Rotary {
-            theta: keys.number_or("rotary_emb_base", 10_000.0),
-            fraction: keys.number_or("rotary_pct", 0.25),
-        },
-        attention_bias: if bias {
-            AttentionBias::All
-        } else {
-            AttentionBias::None
-        },
-        mlp_bias: true,
-        parallel_residual: keys.flag_or("use_parallel_residual", true),
-        ..base(keys, Family::GptNeox)?
-    })
-}
-
-fn opt(keys: &Keys<'_>) -> Result<Config, SlmError> {
-    let width = keys.integer("hidden_size")?;
-    if !keys.flag_or("do_layer_norm_before", true)
-        || keys.integer_or("word_embed_proj_dim", width)? != width
-    {
-        return Err(keys.error(
-            "post-norm or projected embeddings (OPT-350M) are not read here"
-                .to_owned(),
-        ));
-    }
-    Ok(Config {
-        ffn: keys.integer("ffn_dim")?,
-        activation: keys.activation("activation_function", "relu")?,
-        gated: false,
-        norm: NormKind::LayerNorm,
-        norm_epsilon: 1e-5,
-        positions: Positions::Learned { offset: 2 },
-        attention_bias: AttentionBias::All,
-        mlp_bias: true,
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
-        ..base(keys, Family::Opt)?
-    })
-}
-
-/// The published name of every parameter.
-pub(crate) fn bindings(config: &Config) -> Vec<Binding> {
-    let mut table = Vec::new();
-    let mut bind = |ours: String, theirs: String, slice: Slice| {
-        table.push(Binding { ours, theirs, slice });
-    };
-    let names = Names::of(config.family);
-    let norm_parts: &[&str] = match config.norm {
-        NormKind::RmsNorm => &["weight"],
-        NormKind::LayerNorm => &["weight", "bias"],
-    };
-    let linear_parts = |bias: bool| -> &[&str] {
-        if bias { &["weight", "bias"] } else { &["weight"] }
-    };
-    bind("embedding".into(), names.embedding.into(), Slice::Whole);
-    if let Positions::Learned { .. } = config.positions {
-        bind("positions".into(), names.positions.into(), Slice::Whole);
-    }
-    for layer in 0..config.layers {
-        let theirs = format!("{}.{layer}", names.layers);
-        let ours = format!("blocks.{layer}");
-        for part in norm_parts {
-            for (own, their) in [
-                ("attention_norm", names.attention_norm),
-                ("mlp_norm", names.mlp_norm),
-            ] {
-                bind(
-                    format!("{ours}.{own}.{part}"),
-                    format!("{theirs}.{their}.{part}"),
-                    Slice::Whole,
-                );
-            }
-        }
-        let qkv_bias = config.attention_bias != AttentionBias::None;
-        for (index, own) in ["q", "k", "v"].into_iter().enumerate() {
-            for part in linear_parts(qkv_bias) {
-                let (their, slice) = match names.qkv {
-                    Qkv::Apart(names) => (names[index], Slice::Whole),
-                    Qkv::Packed(name) => (
-                        name,
-                        Slice::PackedHeads {
-                            heads: config.heads,
-                            parts: 3,
-                            part: index,
-                        },
-                    ),
-                };
-                bind(
-                    format!("{ours}.attention.{own}.{part}"),
-                    format!("{theirs}.{their}.{part}"),
-                    slice,
-                );
-            }
-        }
-        for part in linear_parts(config.attention_bias == AttentionBias::All) {
-            bind(
-                format!("{ours}.attention.output.{part}"),
-                format!("{theirs}.{}.{part}", names.output),
-                Slice::Whole,
-            );
-        }
-        for (own, their) in names.mlp {
-            for part in linear_parts(config.mlp_bias) {
-                bind(
-                    format!("{ours}.mlp.{own}.{part}"),
-                    format!("{theirs}.{their}.{part}"),
-                    Slice::Whole,
-                );
-            }
-        }
-    }
-    for part in norm_parts {
-        bind(
-            format!("norm.{part}"),
-            format!("{}.{part}", names.norm),
-            Slice::Whole,
-        );
-    }
-    if !config.tied_embeddings {
-        bind("head.weight".into(), names.head.into(), Slice::Whole);
-    }
-    table
-}
-
-/// Names in published files that carry nothing learned: rotary tables, masks,
-/// and a tied head written out.
-pub(crate) fn is_ignored(config: &Config, name: &str) -> bool {
-    name.ends_with("rotary_emb.inv_freq")
-        || name.ends_with(".attention.bias")
-        || name.ends_with(".attention.masked_bias")
-        || (config.tied_embeddings && name == Names::of(config.family).head)
-}
-
-enum Qkv {
-    Apart([&'static str; 3]),
-    Packed(&'static str),
-}
-
-struct Names {
-    embedding: &'static str,
-    positions: &'static str,
-    layers: &'static str,
-    attention_norm: &'static str,
-    mlp_norm: &'static str,
-    qkv: Qkv,
-    output: &'static str,
-    mlp: &'static [(&'static str, &'static str)],
-    norm: &'static str,
-    head: &'static str,
-}
-
-impl Names {
-    fn of(family: Family) -> Self {
-        match family {
-            Family::Llama | Family::Qwen2 => Self {
-                embedding: "model.embed_tokens.weight",
-                positions: "",
-                layers: "model.layers",
-                attention_norm: "input_layernorm",
-                mlp_norm: "post_attention_layernorm",
-                qkv: Qkv::Apart([
-                    "self_attn.q_proj",
-                    "self_attn.k_proj",
-                    "self_attn.v_proj",
-                ]),
-                output: "self_attn.o_proj",
-                mlp: &[
-                    ("gate", "mlp.gate_proj"),
-                    ("up", "mlp.up_proj"),
-                    ("down", "mlp.down_proj"),
-                ],
-                norm: "model.norm",
-                head: "lm_head.weight",
-            },
-            Family::GptNeox => Self {
-                embedding: "gpt_neox.embed_in.weight",
-                positions: "",
-                layers: "gpt_neox.layers",
-                attention_norm: "input_layernorm",
-                mlp_norm: "post_attention_layernorm",
-                qkv: Qkv::Packed("attention.query_key_value"),
-                output: "attention.dense",
-                mlp: &[
-                    ("up", "mlp.dense_h_to_4h"),
-                    ("down", "mlp.dense_4h_to_h"),
-                ],
-                norm: "gpt_neox.final_layer_norm",
-                head: "embed_out.weight",
-            },
-            Family::Opt => Self {
-                embedding: "model.decoder.embed_tokens.weight",
-                positions: "model.decoder.embed_positions.weight",
-                layers: "model.decoder.layers",
-                attention_norm: "self_attn_layer_norm",
-                mlp_norm: "final_layer_norm",
-                qkv: Qkv::Apart([
-                    "self_attn.q_proj",
-                    "self_attn.k_proj",
-                    "self_attn.v_proj",
-                ]),
-                output: "self_attn.out_proj",
-                mlp: &[("up", "fc1"), ("down", "fc2")],
-                norm: "model.decoder.final_layer_norm",
-                head: "lm_head.weight",
-            },
-        }
-    }
 }

@@ -15,12 +15,14 @@ pub enum Phase {
     Generate,
     /// Forward, backward, AdamW, one batch.
     TrainStep,
+    /// Questions answered by likelihood, or the perplexity of a text.
+    Evaluate,
 }
 
 impl Phase {
     /// Names, in the order in which they are listed.
-    pub const NAMES: [&'static str; 4] =
-        ["prefill", "decode", "generate", "train-step"];
+    pub const NAMES: [&'static str; 5] =
+        ["prefill", "decode", "generate", "train-step", "evaluate"];
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -28,6 +30,7 @@ impl Phase {
             "decode" => Self::Decode,
             "generate" => Self::Generate,
             "train-step" => Self::TrainStep,
+            "evaluate" => Self::Evaluate,
             _ => return None,
         })
     }
@@ -35,6 +38,9 @@ impl Phase {
 
 /// Rows of a batch: beyond it bytes no longer count in 64 bits.
 const LARGEST_BATCH: usize = 1 << 24;
+
+/// Tokens of a row that is judged: more are cut in front.
+const LONGEST_JUDGED: usize = 1024;
 
 /// A case with its numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +57,10 @@ pub struct Request {
     pub context: usize,
     /// Tokens generated (generate).
     pub tokens: usize,
+    /// What is judged (evaluate): a shipped set of questions, or `text`.
+    pub task: String,
+    /// Solved examples before each question (evaluate).
+    pub shots: usize,
     /// Number format.
     pub precision: Precision,
 }
@@ -94,6 +104,11 @@ impl Request {
             prompt: integer("prompt", 128)?,
             context: integer("context", 128)?,
             tokens: integer("tokens", 32)?,
+            task: case.axis("task").unwrap_or("everyday").to_owned(),
+            shots: match case.axis("shots") {
+                None | Some("0") => 0,
+                Some(_) => integer("shots", 0)?,
+            },
             config,
             phase,
             precision,
@@ -110,15 +125,23 @@ impl Request {
             return Err(SlmError::Axis {
                 axis: match phase {
                     Phase::Decode => "context",
-                    Phase::Prefill | Phase::Generate | Phase::TrainStep => {
-                        "prompt"
-                    }
+                    Phase::Prefill
+                    | Phase::Generate
+                    | Phase::TrainStep
+                    | Phase::Evaluate => "prompt",
                 },
                 found: format!("{longest} tokens in all"),
                 expected: format!(
                     "at most the model's context of {}",
                     request.config.context
                 ),
+            });
+        }
+        if phase == Phase::Evaluate && request.batch > 1 {
+            return Err(SlmError::Axis {
+                axis: "batch",
+                found: request.batch.to_string(),
+                expected: "1: the choices of a question are the rows".into(),
             });
         }
         if phase == Phase::TrainStep && request.prompt < 2 {
@@ -136,6 +159,7 @@ impl Request {
         match self.phase {
             Phase::Prefill | Phase::TrainStep => self.prompt,
             Phase::Decode => self.context.saturating_add(1),
+            Phase::Evaluate => self.config.context.min(LONGEST_JUDGED),
             Phase::Generate => self.prompt.saturating_add(self.tokens),
         }
     }

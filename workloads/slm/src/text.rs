@@ -59,6 +59,13 @@ pub fn passage(
         .collect())
 }
 
+/// The last fifth of the text, for judging a model that was trained on what
+/// stands before it.
+pub(crate) fn held_out() -> &'static str {
+    let start = TEXT.floor_char_boundary(TEXT.len() / 5 * 4);
+    &TEXT[start..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,8 @@ use crate::{Cache, Decoder, Phase, Request, SlmError};
 pub fn trace(request: &Request) -> Result<Graph, SlmError> {
     Ok(capture(assay_kernels::cost, |recorder| match request.phase {
         Phase::TrainStep => trace_train(request, recorder),
-        Phase::Prefill | Phase::Decode | Phase::Generate => {
-            trace_inference(request, recorder);
+        Phase::Prefill | Phase::Decode | Phase::Generate | Phase::Evaluate => {
+            trace_inference(request, recorder)
         }
     })?)
 }
@@ -62,6 +62,11 @@ fn trace_inference(request: &Request, recorder: &Recorder) {
             let logits = decode(&model, tokens(1), request.context, &mut cache);
             remember(&cache);
             recorder.output(&logits);
+        }
+        // One row of the longest kind, judged at every position.
+        Phase::Evaluate => {
+            let hidden = model.hidden(tokens(request.longest()), 0, None);
+            recorder.output(&model.logits(hidden));
         }
         Phase::Generate | Phase::TrainStep => {
             let capacity = request.prompt + request.tokens;

@@ -5,6 +5,7 @@ use assay_kit::{check_measurable, precision_axis};
 use assay_measure::{Context, Session, Workload, WorkloadError};
 use assay_schema::{AxisSpec, Case, WorkloadInfo};
 
+use crate::evaluate::{EvaluateSession, TASKS};
 use crate::session::SlmSession;
 use crate::{Config, Phase, Request, SlmError, models};
 
@@ -38,6 +39,16 @@ impl Workload for Slm {
                 integer("tokens", 1, 32, "tokens generated")
                     .only_for(["generate"])
                     .listing(["32", "128"]),
+                AxisSpec::words(
+                    "task",
+                    TASKS,
+                    "questions that are answered, or perplexity of a text; \
+                     `--data` brings others",
+                )
+                .only_for(["evaluate"]),
+                integer("shots", 0, 0, "solved examples before a question")
+                    .only_for(["evaluate"])
+                    .listing(["0", "5"]),
                 precision_axis("number format of the weights"),
             ],
             ..WorkloadInfo::default()
@@ -55,6 +66,10 @@ impl Workload for Slm {
         };
         let request = Request::new(case, config)?;
         check_measurable(request.precision, &context.device)?;
+        if request.phase == Phase::Evaluate {
+            let session = EvaluateSession::new(request, context)?;
+            return Ok(Box::new(session));
+        }
         let session = SlmSession::new(request, context)?;
         Ok(Box::new(session))
     }

@@ -13,7 +13,7 @@ fn words(family: &str) -> String {
 #[test]
 fn verify_of_cases_says_right_and_against_what() {
     let text = Place::new().ok("verify slm/tiny/* operators/softmax");
-    assert_eq!(text.matches(" right ").count(), 5, "{text}");
+    assert_eq!(text.matches(" right ").count(), 6, "{text}");
     assert!(text.contains("definition in f64"), "{text}");
     assert!(text.contains("llama-tiny.golden.safetensors: logits"), "{text}");
     assert!(text.contains("gradients"), "{text}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_schema::{
     Bound, Bytes, ClaimData, Estimate, Evidence, Flops, Prediction, Provenance,
-    Runtime,
+    Runtime, Seconds,
 };
 use assay_slm::evidence;
 
@@ -58,7 +58,7 @@ fn of<'a>(all: &'a [Evidence], claim: &str) -> Option<&'a Evidence> {
 #[test]
 fn predictions_say_how_closely_latency_follows_size() {
     let all = evidence(&[], &survey());
-    let found = of(&all, "decode-tracks-size").unwrap();
+    let found = of(&all, "decode-tracks-size-predicted").unwrap();
     assert_eq!(found.provenance, Provenance::Predicted);
     let e = &found.estimate;
     // R² of decode is 1, that of prefill near 0.
@@ -80,19 +80,24 @@ fn the_direction_of_the_evidence_is_that_of_the_predictions() {
         })
         .collect();
     let all = evidence(&[], &swapped);
-    assert!(of(&all, "decode-tracks-size").unwrap().estimate.point < -0.5);
+    assert!(
+        of(&all, "decode-tracks-size-predicted").unwrap().estimate.point < -0.5
+    );
 }
 
 #[test]
 fn too_few_models_or_another_machine_are_no_evidence() {
     let few = evidence(&[], &survey()[..8]);
-    assert!(of(&few, "decode-tracks-size").is_none());
+    assert!(of(&few, "decode-tracks-size-predicted").is_none());
     let elsewhere: Vec<Prediction> = survey()
         .into_iter()
         .map(|p| Prediction { profile: "host".to_owned(), ..p })
         .collect();
-    assert!(of(&evidence(&[], &elsewhere), "decode-tracks-size").is_none());
-    assert!(of(&evidence(&[], &[]), "qwen-prefill").is_none());
+    assert!(
+        of(&evidence(&[], &elsewhere), "decode-tracks-size-predicted")
+            .is_none()
+    );
+    assert!(of(&evidence(&[], &[]), "qwen-prefill-predicted").is_none());
 }
 
 #[test]
@@ -102,8 +107,62 @@ fn predictions_compare_the_two_qwens() {
         predicted("qwen2-0.5b", "prefill", 494, 1.0),
     ];
     let all = evidence(&[], &predictions);
-    let e = &of(&all, "qwen-prefill").unwrap().estimate;
+    let e = &of(&all, "qwen-prefill-predicted").unwrap().estimate;
     assert!((e.point - 40.0).abs() < 1e-9, "{e:?}");
     assert!(e.low < e.point && e.point < e.high, "{e:?}");
     assert_eq!(e.confidence, 0.8);
+}
+
+#[test]
+fn memory_is_predicted_as_the_surveys_engine_allocates_it() {
+    let axes = [("batch", "1"), ("context", "2047"), ("precision", "q4_k_m")]
+        .map(|(axis, value)| (axis.to_owned(), value.to_owned()));
+    let of_model = |model: &str| Prediction {
+        axes: BTreeMap::from(axes.clone()),
+        ..predicted(model, "decode", 559, 1.0)
+    };
+    let predictions = [of_model("bloom-560m"), of_model("openelm-1.1b")];
+    let all = evidence(&[], &predictions);
+    let buffer = of(&all, "bloom-compute-buffer-predicted").unwrap();
+    assert!((buffer.estimate.point - 492.0).abs() < 4.92, "{buffer:?}");
+    let ratio = of(&all, "bloom-compute-buffer-ratio-predicted").unwrap();
+    assert!((ratio.estimate.point - 3.51).abs() < 0.05, "{ratio:?}");
+    // Of another format nothing is said of memory.
+    let f16: Vec<Prediction> = predictions
+        .into_iter()
+        .map(|mut one| {
+            one.axes.insert("precision".to_owned(), "f16".to_owned());
+            one
+        })
+        .collect();
+    assert!(
+        of(&evidence(&[], &f16), "bloom-compute-buffer-predicted").is_none()
+    );
+}
+
+#[test]
+fn the_breakdown_is_predicted_from_a_trace_and_from_kernels() {
+    let of_phase = |model: &str, phase: &str| {
+        let mut one = predicted(model, phase, 494, 1.0);
+        one.time_by_class = BTreeMap::from([
+            ("matmul".to_owned(), Seconds(0.75)),
+            ("overhead".to_owned(), Seconds(0.25)),
+        ]);
+        one
+    };
+    let predictions = [
+        of_phase("qwen2-0.5b", "prefill"),
+        of_phase("qwen2-0.5b", "decode"),
+        of_phase("qwen1.5-0.5b", "prefill"),
+        of_phase("qwen1.5-0.5b", "decode"),
+    ];
+    let all = evidence(&[], &predictions);
+    let products = of(&all, "products-70-predicted").unwrap();
+    assert!((products.estimate.point - 75.0).abs() < 1e-9, "{products:?}");
+    // 3 x 4864 x 896 values a layer against 2 x 896 x (896 + 128).
+    let wider = of(&all, "qwen2-ffn-decode-predicted").unwrap();
+    assert!(wider.estimate.point > 3.0, "{wider:?}");
+    // Without one of the four nothing is the smallest.
+    let three = evidence(&[], &predictions[..3]);
+    assert!(of(&three, "products-70-predicted").is_none());
 }

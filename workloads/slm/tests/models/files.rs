@@ -201,9 +201,9 @@ fn a_published_configuration_that_this_decoder_lacks_is_refused() {
         ),
         (
             "opt",
-            "\"do_layer_norm_before\": true",
-            "\"do_layer_norm_before\": false",
-            "post-norm",
+            "\"_remove_final_layer_norm\": false",
+            "\"_remove_final_layer_norm\": true",
+            "`_remove_final_layer_norm`",
         ),
     ] {
         let message = json_refusal(family, from, to);

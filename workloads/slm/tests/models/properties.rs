@@ -7,11 +7,13 @@ use assay_slm::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::variants::variants;
 use crate::weights::FAMILIES;
 
 const TOKENS: usize = 21;
 
-/// The four families' tiny shapes and our own, with random weights.
+/// The four families' tiny shapes, our own, and one of each variation, with
+/// random weights.
 fn models() -> Vec<(String, Config, Decoder)> {
     let mut configs: Vec<(String, Config)> = FAMILIES
         .iter()
@@ -20,6 +22,7 @@ fn models() -> Vec<(String, Config, Decoder)> {
         })
         .collect();
     configs.push(("tiny".to_owned(), model_config("tiny").unwrap()));
+    configs.extend(variants());
     configs
         .into_iter()
         .map(|(name, config)| {

@@ -1,0 +1,337 @@
+//! Every claim through every ruling, what the published numbers say, and
+//! which readings a statistic takes.
+
+use std::collections::BTreeSet;
+
+use assay_schema::{
+    Case, Claim, ClaimData, Direction, Estimate, Evidence, Moment, Outcome,
+    Provenance, Record, Ruling, SampleBatch, StopReason, Verification,
+};
+use assay_statistics::rule;
+
+use super::readings::{FORMAT, JETSON, Quantity, Reading, Readings, exact};
+use super::table::JUDGEMENTS;
+use super::{claims, evidence, figure_7, published};
+use crate::Phase;
+
+/// What a claim allows.
+fn region(claim: &Claim) -> (f64, f64) {
+    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
+    match claim.direction {
+        Direction::AtLeast => (low, f64::INFINITY),
+        Direction::AtMost => (f64::NEG_INFINITY, high),
+        Direction::Near => (low, high),
+    }
+}
+
+/// Evidence well inside, well outside, about a border, near null.
+fn candidates(claim: &Claim, data: ClaimData) -> Vec<Evidence> {
+    let (low, high) = region(claim);
+    let step = claim.margin.max(0.1 * claim.value.abs()).max(1.0);
+    let mut points = vec![claim.value, claim.null + claim.noise / 2.0];
+    for border in [low, high] {
+        if border.is_finite() {
+            let far = step + 2.0 * claim.noise;
+            points.extend([border - far, border, border + far]);
+            points.push(claim.value + 0.9 * (border - claim.value));
+        }
+    }
+    let spreads = [0.0, step];
+    points
+        .iter()
+        .flat_map(|&point| spreads.map(|spread| (point, spread)))
+        .map(|(point, spread)| Evidence {
+            claim: claim.id.clone(),
+            estimate: Estimate {
+                point,
+                low: point - spread,
+                high: point + spread,
+                confidence: 0.95,
+                n: claim.least_seeds,
+                method: "made by this test".to_owned(),
+            },
+            data,
+            provenance: Provenance::Measured,
+        })
+        .collect()
+}
+
+#[test]
+fn every_claim_has_an_id_of_its_own_and_one_judgement_or_a_reason() {
+    let file = claims().unwrap();
+    let ids: BTreeSet<&str> =
+        file.claim.iter().map(|claim| claim.id.as_str()).collect();
+    assert_eq!(ids.len(), file.claim.len());
+    let judged: Vec<(String, ClaimData)> = JUDGEMENTS
+        .iter()
+        .flat_map(|one| one.data.iter().map(|data| (one.id(*data), *data)))
+        .collect();
+    for claim in &file.claim {
+        let own: Vec<ClaimData> = judged
+            .iter()
+            .filter(|(id, _)| *id == claim.id)
+            .map(|(_, data)| *data)
+            .collect();
+        match &claim.untestable {
+            None => assert_eq!(own, claim.data, "{}", claim.id),
+            Some(reason) => {
+                assert!(own.is_empty(), "{}", claim.id);
+                assert!(reason.len() > 20, "{}: {reason}", claim.id);
+            }
+        }
+    }
+    for (id, _) in &judged {
+        assert!(ids.contains(id.as_str()), "{id}");
+    }
+}
+
+#[test]
+fn every_claim_meets_every_ruling() {
+    let file = claims().unwrap();
+    for claim in &file.claim {
+        let ruled =
+            |evidence: &[Evidence]| rule(&file.paper, claim, evidence).ruling;
+        assert_eq!(ruled(&[]), Ruling::NotTested, "{}", claim.id);
+        if claim.untestable.is_some() {
+            continue;
+        }
+        let met: Vec<Ruling> = candidates(claim, claim.data[0])
+            .into_iter()
+            .map(|one| ruled(&[one]))
+            .collect();
+        for wanted in
+            [Ruling::Supported, Ruling::Contradicted, Ruling::InsideNoise]
+        {
+            assert!(met.contains(&wanted), "{}: no {wanted:?}", claim.id);
+        }
+        // Another kind of data has a claim of its own.
+        let other = match claim.data[0] {
+            ClaimData::Published => ClaimData::Predicted,
+            ClaimData::Predicted | ClaimData::Generated | ClaimData::Real => {
+                ClaimData::Published
+            }
+        };
+        assert_eq!(
+            ruled(&candidates(claim, other)),
+            Ruling::NotTested,
+            "{}",
+            claim.id
+        );
+    }
+}
+
+#[test]
+fn the_published_tables_read_whole() {
+    let points = published().unwrap();
+    let lines: usize =
+        super::PUBLISHED.iter().map(|(_, text)| text.lines().count() - 1).sum();
+    assert_eq!(points.len(), lines);
+    let mut met = BTreeSet::new();
+    for point in &points {
+        assert!(!point.source.is_empty(), "{point:?}");
+        assert!(!point.trust.is_empty(), "{point:?}");
+        let case: Case = point.case.parse().unwrap();
+        assert_eq!(case.workload, "slm", "{point:?}");
+        let key = (&point.case, &point.profile, &point.metric);
+        assert!(met.insert(key), "twice: {point:?}");
+    }
+    assert_eq!(figure_7().len(), 20);
+}
+
+/// The ruling of what is published on a claim, and its point.
+fn as_published(id: &str, found: &[Evidence]) -> (Ruling, f64) {
+    let file = claims().unwrap();
+    let claim = file.claim.iter().find(|claim| claim.id == id).unwrap();
+    let own = found.iter().find(|one| one.claim == id);
+    let point = own.unwrap_or_else(|| panic!("{id}")).estimate.point;
+    (rule(&file.paper, claim, found).ruling, point)
+}
+
+#[test]
+fn without_a_run_the_published_figures_rule_on_the_text() {
+    use Ruling::{Contradicted, InsideNoise, Supported};
+    let found = evidence(&[], &[]);
+    assert!(found.iter().all(|one| one.data == ClaimData::Published));
+    for (id, ruling, point, tolerance) in [
+        ("qwen-parameters", Supported, 25.5, 0.1),
+        ("qwen-prefill", Supported, 31.9, 0.05),
+        ("qwen-decode", InsideNoise, 11.8, 0.05),
+        ("qwen1.8-prefill", Supported, 18.5, 0.05),
+        ("openelm-phi2-prefill", InsideNoise, 9.9, 0.1),
+        ("qwen2-first-token", Supported, 1.468, 0.001),
+        ("qwen2-openelm-first-token", Supported, 0.976, 0.001),
+        ("pythia-smollm-prefill", InsideNoise, 1.055, 0.001),
+        ("pythia-qwen2-prefill", Supported, 1.188, 0.001),
+        ("phi2-openelm-first-token", InsideNoise, 1.11, 0.002),
+        ("openelm-bloom-memory", Supported, 23.8, 0.05),
+        ("openelm-gemma-memory", Supported, 13.8, 0.05),
+        ("memory-smallest", Supported, 275.0, 0.01),
+        ("memory-largest", Contradicted, 2513.3, 0.1),
+        ("memory-outliers", Supported, 91.6, 0.1),
+        ("quant-short-prompts", Supported, 26.9, 0.05),
+        ("quant-q6-k-long", Supported, 2.74, 0.05),
+        ("quant-q3-k-long", Supported, -23.4, 0.05),
+        ("quant-mean-prefill", Contradicted, 26.9, 0.05),
+        ("quant-largest-decode", Contradicted, 56.7, 0.05),
+        ("quant-smallest-decode", Supported, 18.2, 0.05),
+        ("quant-5-over-8-decode", Contradicted, 9.96, 0.05),
+        ("hardware-prefill", Contradicted, 23.2, 0.05),
+        ("hardware-label", Contradicted, 1.246, 0.001),
+        ("hardware-decode-rise", InsideNoise, 1.008, 0.002),
+        ("hardware-steadier-prefill", Contradicted, 0.213, 0.01),
+        ("products-70", Supported, 74.97, 0.01),
+        ("products-80", Contradicted, 74.97, 0.01),
+        ("qwen2-ffn-decode", Supported, 1.68, 0.01),
+        ("qwen1.5-attention", Contradicted, -2.15, 0.01),
+        ("bloom-compute-buffer-ratio", Supported, 3.51, 0.01),
+        ("openelm-kv-cache-ratio", Supported, 3.90, 0.01),
+        ("long-context-qwen2-0.5b", Contradicted, 91.0, 1.5),
+        ("long-context-qwen2-1.5b", Supported, 86.0, 1.5),
+        ("kv-cache-long-qwen1.5-1.8b", Contradicted, 74.0, 1.5),
+        ("ffn-ratio-smallest", Contradicted, 0.5, 1e-9),
+        ("ffn-ratio-largest", Supported, 8.0, 1e-9),
+        ("large-vocabulary", Supported, 71.2, 0.1),
+    ] {
+        let (ruled, value) = as_published(id, &found);
+        assert_eq!(ruled, ruling, "{id}: {value}");
+        assert!((value - point).abs() <= tolerance, "{id}: {value}");
+    }
+    // Everything that published numbers may judge has its evidence.
+    for judgement in JUDGEMENTS {
+        if judgement.data.contains(&ClaimData::Published) {
+            as_published(&judgement.id(ClaimData::Published), &found);
+        }
+    }
+}
+
+/// A reading of a time.
+fn time(model: &str, phase: Phase, precision: &str, length: u32) -> Reading {
+    Reading {
+        model: model.to_owned(),
+        phase,
+        precision: precision.to_owned(),
+        length,
+        machine: JETSON.to_owned(),
+        quantity: Quantity::Time,
+        value: exact(1.0, "made by this test"),
+    }
+}
+
+#[test]
+fn two_models_are_compared_in_one_format_at_one_length() {
+    let judgement =
+        JUDGEMENTS.iter().find(|one| one.claim == "qwen-prefill").unwrap();
+    let of = |all: Vec<Reading>| {
+        let readings = Readings { data: ClaimData::Predicted, all };
+        judgement.statistic.of(&readings).map(|one| one.point)
+    };
+    let (first, second) = ("qwen1.5-0.5b", "qwen2-0.5b");
+    let prefill = |model, precision, length, seconds: f64| Reading {
+        value: exact(seconds, "made by this test"),
+        ..time(model, Phase::Prefill, precision, length)
+    };
+    // The survey's format and length before others.
+    let all = vec![
+        prefill(first, "f16", 50, 9.0),
+        prefill(second, "f16", 50, 1.0),
+        prefill(first, FORMAT, 50, 0.6),
+        prefill(second, FORMAT, 50, 1.0),
+        prefill(first, FORMAT, 128, 9.0),
+        prefill(second, FORMAT, 128, 1.0),
+    ];
+    assert!((of(all).unwrap() - 40.0).abs() < 1e-9);
+    // Never across formats, lengths or machines.
+    let across = vec![
+        prefill(first, "f16", 50, 0.6),
+        prefill(second, FORMAT, 50, 1.0),
+        prefill(second, "f16", 128, 1.0),
+        Reading {
+            machine: "host".to_owned(),
+            ..prefill(second, "f16", 50, 1.0)
+        },
+    ];
+    assert_eq!(of(across), None);
+}
+
+/// A sound record with these times.
+fn record(case: &str, seconds: &[f64]) -> Record {
+    Record {
+        case: case.parse().unwrap(),
+        started: Moment(0),
+        device: "cpu".to_owned(),
+        work: None,
+        verification: Some(Verification {
+            against: "made by this test".to_owned(),
+            largest_difference: 0.0,
+            relative_difference: 0.0,
+            tolerance: 1e-4,
+        }),
+        samples: vec![SampleBatch {
+            part: "step".to_owned(),
+            rank: None,
+            iterations: 1,
+            warm_up: false,
+            seconds: seconds.to_vec(),
+        }],
+        metrics: Vec::new(),
+        pictures: Vec::new(),
+        warnings: Vec::new(),
+        outcome: Outcome::Finished(StopReason::Completed),
+    }
+}
+
+#[test]
+fn records_of_this_machine_rule_on_claims_of_their_own() {
+    let times = |x: f64| [0.99, 1.0, 1.0, 1.0, 1.01].map(|y| x * y).repeat(4);
+    let records = [
+        record("slm/qwen1.5-0.5b/prefill batch=1 prompt=50", &times(0.7)),
+        record("slm/qwen2-0.5b/prefill batch=1 prompt=50", &times(1.0)),
+    ];
+    let found = evidence(&records, &[]);
+    let own: Vec<&Evidence> =
+        found.iter().filter(|one| one.data == ClaimData::Generated).collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!(own[0].claim, "qwen-prefill-measured");
+    let estimate = &own[0].estimate;
+    assert!((estimate.point - 30.0).abs() < 1e-9, "{estimate:?}");
+    let file = claims().unwrap();
+    let ruled = |id: &str| {
+        let claim = file.claim.iter().find(|claim| claim.id == id).unwrap();
+        rule(&file.paper, claim, &found).ruling
+    };
+    assert_eq!(ruled("qwen-prefill-measured"), Ruling::Supported);
+    // A wrong answer says nothing.
+    let mut wrong = records;
+    wrong[0].verification = None;
+    let found = evidence(&wrong, &[]);
+    assert!(found.iter().all(|one| one.data == ClaimData::Published));
+}
+
+#[test]
+fn measured_formats_stand_beside_16_bits_of_the_same_model() {
+    let of = |precision: &str, phase: Phase, seconds: f64| Reading {
+        value: exact(seconds, "made by this test"),
+        ..time("smollm-360m", phase, precision, 50)
+    };
+    let decode = Phase::Decode;
+    let mut all = vec![
+        of("bf16", decode, 1.0),
+        of("q8_0", decode, 0.6),
+        of("q4_0", decode, 0.4),
+    ];
+    let judge = |claim: &str, all: &[Reading]| {
+        let readings =
+            Readings { data: ClaimData::Generated, all: all.to_vec() };
+        let judgement =
+            JUDGEMENTS.iter().find(|one| one.claim == claim).unwrap();
+        judgement.statistic.of(&readings).map(|one| one.point)
+    };
+    let least = judge("quant-smallest-decode", &all).unwrap();
+    assert!((least - 40.0).abs() < 1e-9, "{least}");
+    assert_eq!(judge("quant-decode-more", &all), None);
+    for (precision, seconds) in [("bf16", 1.0), ("q8_0", 0.9), ("q4_0", 0.9)] {
+        all.push(of(precision, Phase::Prefill, seconds));
+    }
+    let more = judge("quant-decode-more", &all).unwrap();
+    assert!((more - 40.0).abs() < 1e-9, "{more}");
+}

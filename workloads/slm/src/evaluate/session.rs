@@ -1,0 +1,268 @@
+//! An evaluation as a session: one set of questions, or one text.
+
+use std::path::Path;
+
+use assay_kernels::with_plain_twins;
+use assay_kit::{Checkpoint, Parameters, compare};
+use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
+use assay_schema::{Better, Verification};
+use burn::tensor::Device;
+use tokenizers::Tokenizer;
+
+use crate::text::held_out;
+use crate::{Decoder, Request, SlmError, load_weights, tokenizer};
+
+use super::likelihood::log_probabilities;
+use super::{Evaluator, Task, task_from_file, tasks, tokenizer_from_file};
+
+/// What the axis `task` may be.
+pub(crate) const TASKS: [&str; 5] =
+    ["everyday", "sequences", "sums", "alice", "text"];
+
+/// The relative tolerance of log-probabilities against the plain twins.
+const TOLERANCE: f64 = 1e-4;
+
+/// Tokens of a window of a text.
+const WINDOW: usize = 512;
+
+/// What is judged by.
+enum Subject {
+    Questions(Task),
+    Text { name: String, text: String },
+}
+
+impl Subject {
+    /// `--data` if there is any, else what the axis says.
+    fn of(request: &Request, context: &Context) -> Result<Self, SlmError> {
+        if let Some(path) = &context.data {
+            if path.extension().is_none_or(|end| end != "txt") {
+                return Ok(Self::Questions(task_from_file(path)?));
+            }
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                SlmError::Read { path: path.clone(), error }
+            })?;
+            let name = path.display().to_string();
+            return Ok(Self::Text { name, text });
+        }
+        if request.task == "text" {
+            let text = held_out().to_owned();
+            return Ok(Self::Text { name: "alice".to_owned(), text });
+        }
+        let named = tasks()?.into_iter().find(|t| t.name == request.task);
+        named.map(Self::Questions).ok_or_else(|| SlmError::Axis {
+            axis: "task",
+            found: request.task.clone(),
+            expected: TASKS.join(", "),
+        })
+    }
+}
+
+/// The tokenizer that belongs to weights: `tokenizer.json` beside them. Random
+/// weights, and weights of our own vocabulary, take the project's.
+fn tokenizer_of(
+    request: &Request,
+    weights: Option<&Path>,
+) -> Result<Tokenizer, SlmError> {
+    let own = tokenizer()?;
+    let Some(weights) = weights else { return Ok(own.clone()) };
+    let beside = weights.with_file_name("tokenizer.json");
+    if beside.exists() {
+        return tokenizer_from_file(&beside);
+    }
+    if request.config.vocab == own.get_vocab_size(true) {
+        return Ok(own.clone());
+    }
+    Err(SlmError::Tokenizer(format!(
+        "{} is not there: weights of a vocabulary of {} need the tokenizer \
+         that they were trained with",
+        beside.display(),
+        request.config.vocab
+    )))
+}
+
+/// A model and what it is judged by.
+pub(crate) struct EvaluateSession {
+    request: Request,
+    model: Decoder,
+    tokenizer: Tokenizer,
+    device: Device,
+    subject: Subject,
+}
+
+impl EvaluateSession {
+    pub(crate) fn new(
+        request: Request,
+        context: &Context,
+    ) -> Result<Self, SlmError> {
+        let subject = Subject::of(&request, context)?;
+        let weights = context.weights.as_deref();
+        let tokenizer = tokenizer_of(&request, weights)?;
+        let device = Device::flex();
+        let (config, longest) = (&request.config, request.longest());
+        let model = match weights {
+            Some(path) => {
+                let file = Checkpoint::open(path)?;
+                load_weights(config, &file, &device, longest)?
+            }
+            None => {
+                let mut parameters = Parameters::random(&device, context.seed);
+                Decoder::new(&mut parameters, config, longest)
+            }
+        };
+        let session = Self { request, model, tokenizer, device, subject };
+        // A tokenizer that does not fit is said before anything runs.
+        session.evaluator()?;
+        Ok(session)
+    }
+
+    fn evaluator(&self) -> Result<Evaluator<'_>, SlmError> {
+        Evaluator::new(
+            &self.model,
+            &self.request.config,
+            &self.tokenizer,
+            &self.device,
+            self.request.longest(),
+        )
+    }
+
+    /// The first row that will be judged, cut to a size for the plain twins.
+    fn first_row(&self) -> Result<super::Row, SlmError> {
+        let judge = self.evaluator()?;
+        let mut row = match &self.subject {
+            Subject::Questions(task) => {
+                let choice = &task.judged()[0].choices[0];
+                judge.row("", choice)?.0
+            }
+            Subject::Text { text, .. } => {
+                let tokens = judge.encode(text)?;
+                super::Row { tokens, start: 1 }
+            }
+        };
+        row.tokens.truncate(32.min(self.request.longest()));
+        row.start = row.start.min(row.tokens.len().saturating_sub(1)).max(1);
+        Ok(row)
+    }
+}
+
+impl Session for EvaluateSession {
+    fn verify(&mut self) -> Result<Verification, WorkloadError> {
+        let rows = [self.first_row()?];
+        let found = || -> Vec<f32> {
+            log_probabilities(&self.model, &self.device, &rows)
+                .concat()
+                .into_iter()
+                .map(|nats| nats as f32)
+                .collect()
+        };
+        let plain = with_plain_twins(found);
+        Ok(compare(
+            "log-probabilities of the plain twins",
+            &found(),
+            &plain,
+            TOLERANCE,
+        ))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Study
+    }
+
+    fn iterate(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<Progress, WorkloadError> {
+        let judge = self.evaluator()?;
+        match &self.subject {
+            Subject::Questions(task) => {
+                let shots = self.request.shots;
+                let found = judge.choose(task, shots)?;
+                let shots = shots.to_string();
+                let at = [("task", &*task.name), ("shots", &*shots)];
+                let higher = Better::Higher;
+                for (name, value) in [
+                    ("accuracy", found.accuracy.point),
+                    ("accuracy-low", found.accuracy.low),
+                    ("accuracy-high", found.accuracy.high),
+                    ("accuracy-by-byte", found.by_byte.point),
+                    ("accuracy-of-chance", found.chance),
+                ] {
+                    watch.quality_at(name, "1", higher, value, at);
+                }
+            }
+            Subject::Text { name, text } => {
+                let longest = self.request.longest();
+                let window = WINDOW.min(longest / 2 * 2);
+                let found = judge.perplexity(text, window)?;
+                let perplexity = found.perplexity();
+                let lower = Better::Lower;
+                for (metric, unit, value) in [
+                    ("perplexity", "1", perplexity.point),
+                    ("perplexity-low", "1", perplexity.low),
+                    ("perplexity-high", "1", perplexity.high),
+                    ("bits-per-byte", "bit", found.bits_per_byte),
+                ] {
+                    let at = [("text", &**name)];
+                    watch.quality_at(metric, unit, lower, value, at);
+                }
+            }
+        }
+        Ok(Progress::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_measure::Workload;
+
+    use super::*;
+    use crate::Slm;
+
+    fn refusal(case: &str, context: &Context) -> String {
+        let case = case.parse().unwrap();
+        let error = Slm.prepare(&case, context).err();
+        error.map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_evaluation_agrees_with_its_plain_twins() {
+        for task in TASKS {
+            let case = format!("slm/tiny/evaluate task={task} precision=f32");
+            let case = case.parse().unwrap();
+            let context = Context::new("cpu", 3);
+            let mut session = Slm.prepare(&case, &context).unwrap();
+            let verified = session.verify().unwrap();
+            assert!(verified.relative_difference < TOLERANCE, "{task}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_is_traced_as_one_row_of_the_longest_kind() {
+        let case = "slm/tiny/evaluate".parse().unwrap();
+        let request = Request::new(&case, None).unwrap();
+        assert_eq!(request.longest(), 512);
+        let judged = crate::trace(&request).unwrap().flops().value();
+        let case = "slm/tiny/prefill prompt=512".parse().unwrap();
+        let prompt = Request::new(&case, None).unwrap();
+        let read = crate::trace(&prompt).unwrap().flops().value();
+        // Prefill takes the logits of one position, this of all 512.
+        let head = 2.0 * 64.0 * 2048.0;
+        assert!((judged - read - 511.0 * head).abs() < 1.0);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused_before_it_runs() {
+        let context = Context::new("cpu", 3);
+        let unknown = refusal("slm/tiny/evaluate task=everydya", &context);
+        assert!(unknown.contains("everyday, sequences"), "{unknown}");
+        let rows = refusal("slm/tiny/evaluate batch=2", &context);
+        assert!(rows.contains("axis `batch`"), "{rows}");
+        let mut absent = context.clone();
+        absent.data = Some("/nowhere/set.jsonl".into());
+        let message = refusal("slm/tiny/evaluate", &absent);
+        assert!(message.contains("/nowhere/set.jsonl"), "{message}");
+        let mut lost = context;
+        lost.weights = Some("/nowhere/model.safetensors".into());
+        let message = refusal("slm/qwen2-0.5b/evaluate", &lost);
+        assert!(message.contains("/nowhere/tokenizer.json"), "{message}");
+    }
+}
