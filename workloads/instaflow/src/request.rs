@@ -249,6 +249,13 @@ impl Request {
                 }
             }
         }
+        if self.phase == Phase::Study && self.picture != self.pipeline.picture {
+            let expected = format!(
+                "{}: the pictures that a study draws", self.pipeline.picture
+            );
+            let error = AxisError::new("picture", self.picture, expected);
+            return Err(error.into());
+        }
         let small = ["small", "tiny"].contains(&self.pipeline.name.as_str());
         if self.phase == Phase::Study && !small {
             return Err(InstaFlowError::Sampling(format!(
@@ -334,6 +341,7 @@ mod tests {
             ("instaflow/sd15/sample picture=500", "multiple of 64"),
             ("instaflow/sd15/study", "199 A100 days"),
             ("instaflow/sd15/forward", "`phase`"),
+            ("instaflow/small/study picture=64", "`picture`"),
             ("instaflow/sd15-vae/train-step", "frozen"),
             ("instaflow/sd15-unt/forward", "nearest valid: `sd15-unet`"),
             ("instaflow/small/study methods=some", "headline, all"),

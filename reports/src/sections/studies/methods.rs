@@ -17,6 +17,8 @@ use crate::findings::{OverSeeds, Study, number};
 const DISTANCE: &str = "quality/frechet_distance";
 /// Time of a picture, batch 1.
 const TIME: &str = "quality/sampling_time";
+/// Arithmetic of a picture, counted by the trace.
+const TRACED: &str = "quality/flops_traced";
 /// Coordinates of both.
 const METHOD: &str = "method";
 const STEPS: &str = "steps";
@@ -29,7 +31,7 @@ const COLUMNS: [(&str, &str, &str, &str); 5] = [
     ("quality/agreement", "1", "Caption agreement", "agreement"),
     ("quality/straightness", "1", "Straightness", "straightness"),
     (TIME, "s", "Time a picture", "sampling_time_s"),
-    ("quality/flops", "FLOP", "FLOPs a picture", "flops"),
+    (TRACED, "FLOP", "FLOPs a picture", "flops"),
 ];
 
 /// A method with its steps, as metrics name them.
@@ -109,6 +111,12 @@ pub(super) fn table(study: &Study<'_>, id: &str) -> Option<Table> {
             let found = value(study, metric, place);
             let whole = first.then(|| value(study, metric, &whole));
             match found.or(whole.flatten()) {
+                Some(found) if *metric == TRACED => Cell::range(
+                    found.spread,
+                    found.n,
+                    unit,
+                    Provenance::Predicted,
+                ),
                 Some(found) => over(&found, unit),
                 None => Cell::none(),
             }
