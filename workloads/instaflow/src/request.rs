@@ -9,6 +9,7 @@ use assay_schema::{Case, Precision};
 use crate::InstaFlowError;
 use crate::config::{self, Architecture, Pipeline};
 use crate::samplers::Sampler;
+use crate::steps::is_guided;
 
 /// What a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +252,8 @@ impl Request {
         }
         if self.phase == Phase::Study && self.picture != self.pipeline.picture {
             let expected = format!(
-                "{}: the pictures that a study draws", self.pipeline.picture
+                "{}: the pictures that a study draws",
+                self.pipeline.picture
             );
             let error = AxisError::new("picture", self.picture, expected);
             return Err(error.into());
@@ -289,7 +291,7 @@ impl Request {
 
     /// Whether each step calls the U-Net with and without the caption.
     pub fn is_guided(&self) -> bool {
-        (self.guidance - 1.0).abs() > 1e-9
+        is_guided(self.guidance)
     }
 
     /// Tokens of a caption.

@@ -236,8 +236,7 @@ impl StudySession {
             let critic = &Critic::new(self.latents()?)?;
             let pairs = self.pairs(pairs)?;
             let perceptual = (whole / 4) as u64;
-            let lessons =
-                Lessons { pairs, states, critic, batch, perceptual };
+            let lessons = Lessons { pairs, states, critic, batch, perceptual };
             distill(start, &lessons, &course)
         };
         let half = self.request.pairs / 2;
