@@ -85,7 +85,7 @@ fn a_networks_shape_is_read_as_diffusers_writes_it() {
 fn what_cannot_be_drawn_is_refused() {
     let place = Place::new();
     for (words, parts) in [
-        ("trace instaflow/sd15/sample steps=0", ["steps", "from 1"]),
+        ("trace instaflow/sd15/sample steps=0", ["`steps`", "1 or more"]),
         (
             "trace instaflow/instaflow-0.9b/sample guidance=2",
             ["guidance", "one step"],
