@@ -182,6 +182,34 @@ impl Evaluation {
         Ok(metric("straightness", "1", Better::Lower, value, &at))
     }
 
+    /// How often an adaptive sampler asks a flow for its velocity: the
+    /// straighter, the fewer.
+    pub(crate) fn evaluations(
+        &self,
+        name: &str,
+        drawer: &Drawer<'_>,
+        guidance: f64,
+    ) -> Result<Metric, InstaFlowError> {
+        let count = PATHS.min(self.indices.len());
+        let start = self.noise.clone().narrow(0, 0, count);
+        let captions = &self.indices[..count];
+        let Drawer { velocity, states, .. } = *drawer;
+        let sampled = sample(
+            Sampler::Rk45,
+            &Path::Straight,
+            1,
+            start,
+            &mut |z: &Tensor<4>, t| {
+                let times = vec![t; count];
+                one_by_one(velocity, z, &times, states, captions, guidance)
+            },
+            &mut |_, _| {},
+        )?;
+        let at = [("method", name.to_owned())];
+        let value = sampled.evaluations as f64;
+        Ok(metric("evaluations", "1", Better::Lower, value, &at))
+    }
+
     /// A flow under other scales of guidance, at 25 steps.
     pub(crate) fn guidance(
         &self,

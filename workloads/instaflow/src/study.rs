@@ -321,6 +321,8 @@ impl StudySession {
         if flows.contains(&stage) {
             let straight = evaluation.straightness(name, &drawer, guidance)?;
             judged.metrics.push(straight);
+            let asked = evaluation.evaluations(name, &drawer, guidance)?;
+            judged.metrics.push(asked);
         }
         let all = self.request.methods == crate::Methods::All;
         if all && stage == Stage::Reflow {

@@ -219,8 +219,8 @@ fn rivals<'a>(points: &'a [PublishedPoint], metric: &str) -> Vec<Rival<'a>> {
     found.into_values().collect()
 }
 
-/// What others published: distance against time. Models of this study's
-/// workload that can be run here have marks of their own.
+/// What others published: distance against time. Models of the plan have
+/// marks of their own.
 pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
     let workload = &study.settings.first()?.case.workload;
     let points: Vec<PublishedPoint> = study
@@ -229,6 +229,17 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         .filter(|point| point.case.starts_with(&format!("{workload}/")))
         .cloned()
         .collect();
+    // The last style is for all others.
+    let mut own: Vec<&str> = study
+        .models
+        .iter()
+        .copied()
+        .filter(|model| {
+            let path = format!("{workload}/{model}/");
+            points.iter().any(|point| point.case.starts_with(&path))
+        })
+        .collect();
+    own.truncate(STYLES - 1);
     let id = format!("{id}-published-frechet");
     let title = "Published: distance from real pictures against time";
     let mut data = Table::new(
@@ -249,7 +260,8 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         let found = rivals(&points, metric);
         let mut curves: Vec<Curve> = Vec::new();
         for rival in &found {
-            let label = own_name(&rival.model).unwrap_or("others");
+            let known = own.iter().position(|model| *model == rival.model);
+            let label = known.map_or("others", |place| own[place]);
             let point = (
                 Spread::exact(rival.time.value),
                 Spread::exact(rival.distance.value),
@@ -258,10 +270,7 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
                 Some(curve) => curve.points.push(point),
                 None => curves.push(Curve {
                     label: label.to_owned(),
-                    style: OWN
-                        .iter()
-                        .position(|known| *known == label)
-                        .unwrap_or(OWN.len()),
+                    style: known.unwrap_or(own.len()),
                     points: vec![point],
                     connected: false,
                 }),
@@ -301,14 +310,6 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         })),
         data: Some(data),
     })
-}
-
-/// Published models with a mark of their own: those that the paper is about.
-const OWN: [&str; 4] =
-    ["sd15", "2-rectified-flow", "instaflow-0.9b", "instaflow-1.7b"];
-
-fn own_name(model: &str) -> Option<&'static str> {
-    OWN.into_iter().find(|known| *known == model)
 }
 
 #[cfg(test)]
