@@ -24,7 +24,7 @@ pub(crate) const ADAMW: AdamW = AdamW {
 /// The U-Net's timestep at time `t` of a flow: 0 is noise, 1 is data
 /// (`pipeline_rf.py`: `(1 - i/N) * 1000`).
 pub(crate) fn timestep(t: f64) -> f32 {
-    ((1.0 - t) * 1000.0) as f32
+    Path::Straight.timestep(t) as f32
 }
 
 /// One training step on noise, data `[B, H, W, C]` and text `[B, T, D]`, at

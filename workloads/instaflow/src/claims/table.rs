@@ -1,9 +1,9 @@
 //! Which statistic judges each claim.
 
 use assay_schema::ClaimData;
+use assay_statistics::Term;
 
 use super::predicted::{Like, OfPredictions, Times};
-use super::recomputed::Term;
 use super::study::{FRECHET, OfStudies, Setting};
 
 /// How a claim is judged.
