@@ -2,6 +2,7 @@
 """The wireless networks in PyTorch and in Assay, on this machine.
 
     peers/wireless.py [TURNS] > table.md    time of a training step (9 turns)
+    peers/wireless.py TURNS NETWORK         one row of it
     peers/wireless.py --parity              same answers at full size
     peers/wireless.py --torch               PyTorch's half alone
 
@@ -201,14 +202,14 @@ def with_interval(values, digits):
     return f"{point:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def compare(turns):
+def compare(turns, networks=NETWORKS):
     heading(f"{turns} turns of {SECONDS:g} s; median, {100 * enclosing(turns)[1]:.1f} % interval")
     print(
         "| training step, batch 256 | PyTorch, ms | PyTorch, fused Adam, ms | Assay, ms "
         "| PyTorch / Assay | PyTorch, fused Adam / Assay |"
     )
     print("|---|---|---|---|---|---|")
-    for network in NETWORKS:
+    for network in networks:
         theirs, ours = [], []
         with tempfile.TemporaryDirectory() as folder:
             for turn in range(turns):
@@ -302,6 +303,8 @@ def main(arguments):
             compare(9)
         case [turns]:
             compare(int(turns))
+        case [turns, network]:
+            compare(int(turns), [network])
 
 
 if __name__ == "__main__":
@@ -309,6 +312,7 @@ if __name__ == "__main__":
     known = arguments in ([], ["--torch"], ["--parity"])
     known |= len(arguments) == 1 and arguments[0].isdigit() and int(arguments[0]) > 1
     known |= len(arguments) == 2 and arguments[0] == "--turn" and arguments[1] in NETWORKS
+    known |= len(arguments) == 2 and arguments[0].isdigit() and arguments[1] in NETWORKS
     if not known:
         sys.exit(__doc__)
     enter_environment()

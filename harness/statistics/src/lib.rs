@@ -17,6 +17,7 @@
 //! - [`pearson`], [`spearman`], [`LineFit`]: does one follow the other?
 //! - [`median_absolute_error`], [`largest_absolute_error`],
 //!   [`geometric_mean`]: how good are predictions?
+//! - [`recomputed`]: a number that follows from published ones.
 //! - [`rule`]: how a paper's claim comes out.
 //!
 //! And those that a comparison of two builds meets:
@@ -54,6 +55,7 @@ mod prediction_error;
 mod proportion;
 mod quantile;
 mod ratio;
+mod recomputed;
 mod ruling;
 mod sequential;
 #[cfg(test)]
@@ -82,6 +84,7 @@ pub use prediction_error::{
 pub use proportion::wilson;
 pub use quantile::{SortedSample, median, median_absolute_deviation, quantile};
 pub use ratio::{median_ratio_estimate, ratio_estimate};
+pub use recomputed::{Term, recomputed};
 pub use ruling::rule;
 pub use sequential::{t_mixture_e_value, t_mixture_half_width};
 pub use summary::Summary;

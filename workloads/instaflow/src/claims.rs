@@ -7,7 +7,6 @@
 //! number: predictions are compared with them as they come.
 
 mod predicted;
-mod recomputed;
 #[cfg(test)]
 mod sketches;
 mod study;
@@ -19,6 +18,8 @@ use assay_schema::{
     ClaimData, ClaimFile, Estimate, Evidence, Prediction, Provenance,
     PublishedPoint, Record, TextError,
 };
+
+use assay_statistics::recomputed;
 
 use crate::InstaFlowError;
 use study::{Study, studies};
@@ -82,7 +83,7 @@ fn evidence_for(
             Vec::from_iter(statistic.of(predictions, points))
         }
         Statistic::Published { of, over } => {
-            Vec::from_iter(recomputed::recomputed(points, of, over))
+            Vec::from_iter(recomputed(points, of, over))
         }
     };
     let data = judgement.statistic.data();

@@ -9,6 +9,7 @@ use assay_schema::{Case, Precision};
 use crate::InstaFlowError;
 use crate::config::{self, Architecture, Pipeline};
 use crate::samplers::Sampler;
+use crate::steps::is_guided;
 
 /// What a case runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,6 +250,14 @@ impl Request {
                 }
             }
         }
+        if self.phase == Phase::Study && self.picture != self.pipeline.picture {
+            let expected = format!(
+                "{}: the pictures that a study draws",
+                self.pipeline.picture
+            );
+            let error = AxisError::new("picture", self.picture, expected);
+            return Err(error.into());
+        }
         let small = ["small", "tiny"].contains(&self.pipeline.name.as_str());
         if self.phase == Phase::Study && !small {
             return Err(InstaFlowError::Sampling(format!(
@@ -282,7 +291,7 @@ impl Request {
 
     /// Whether each step calls the U-Net with and without the caption.
     pub fn is_guided(&self) -> bool {
-        (self.guidance - 1.0).abs() > 1e-9
+        is_guided(self.guidance)
     }
 
     /// Tokens of a caption.
@@ -334,6 +343,7 @@ mod tests {
             ("instaflow/sd15/sample picture=500", "multiple of 64"),
             ("instaflow/sd15/study", "199 A100 days"),
             ("instaflow/sd15/forward", "`phase`"),
+            ("instaflow/small/study picture=64", "`picture`"),
             ("instaflow/sd15-vae/train-step", "frozen"),
             ("instaflow/sd15-unt/forward", "nearest valid: `sd15-unet`"),
             ("instaflow/small/study methods=some", "headline, all"),

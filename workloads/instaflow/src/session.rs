@@ -140,16 +140,16 @@ fn no_text() -> WorkloadError {
     WorkloadError::other("a network that reads text was given none")
 }
 
-/// The captions of so many pictures: with guidance the empty ones first.
+/// The captions of so many pictures: with guidance the empty ones last.
 fn few(captions: &Tensor<2, Int>, request: &Request) -> Tensor<2, Int> {
     let b = request.batch;
     let [rows, _] = captions.dims();
     if !request.is_guided() {
         return captions.clone().narrow(0, 0, b);
     }
-    let empty = captions.clone().narrow(0, 0, b);
-    let full = captions.clone().narrow(0, rows / 2, b);
-    Tensor::cat(vec![empty, full], 0)
+    let full = captions.clone().narrow(0, 0, b);
+    let empty = captions.clone().narrow(0, rows / 2, b);
+    Tensor::cat(vec![full, empty], 0)
 }
 
 fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
@@ -293,7 +293,7 @@ fn load_pipeline(
     })
 }
 
-/// Token ids of a caption a picture, with guidance after as many empty ones.
+/// Token ids of a caption a picture, with guidance before as many empty ones.
 ///
 /// `data` is a file of captions, one a line, or a folder with `captions.txt`
 /// and the vocabulary that the captions are read with.
@@ -346,8 +346,8 @@ fn captions(
     if !request.is_guided() {
         return Ok(full);
     }
-    let mut all = vec![tokenizer.null(tokens); request.batch];
-    all.extend(full);
+    let mut all = full;
+    all.resize(2 * request.batch, tokenizer.null(tokens));
     Ok(all)
 }
 

@@ -24,7 +24,7 @@ pub(crate) const ADAMW: AdamW = AdamW {
 /// The U-Net's timestep at time `t` of a flow: 0 is noise, 1 is data
 /// (`pipeline_rf.py`: `(1 - i/N) * 1000`).
 pub(crate) fn timestep(t: f64) -> f32 {
-    ((1.0 - t) * 1000.0) as f32
+    Path::Straight.timestep(t) as f32
 }
 
 /// One training step on noise, data `[B, H, W, C]` and text `[B, T, D]`, at
@@ -81,8 +81,34 @@ pub(crate) struct Networks {
     pub(crate) vae: Vae,
 }
 
+/// Whether a scale of guidance needs calls with and without caption.
+pub(crate) fn is_guided(guidance: f64) -> bool {
+    (guidance - 1.0).abs() > 1e-9
+}
+
+/// What the network gives at `x` `[B, H, W, C]` and timesteps `[B]`, guided.
+/// `text` is `[B, T, D]`, or `[2 B, T, D]` with guidance, captions first: both
+/// halves go through at once, as the published pipelines do.
+pub(crate) fn at_times(
+    velocity: &Velocity,
+    x: &Tensor<4>,
+    timesteps: &[f32],
+    text: &Tensor<3>,
+    guidance: f64,
+) -> Tensor<4> {
+    if !is_guided(guidance) {
+        return velocity.forward(x.clone(), timesteps, text.clone());
+    }
+    let batch = timesteps.len();
+    let twice = [timesteps, timesteps].concat();
+    let both = Tensor::cat(vec![x.clone(), x.clone()], 0);
+    let found = velocity.forward(both, &twice, text.clone());
+    let without = found.clone().narrow(0, batch, batch);
+    guided(&found.narrow(0, 0, batch), &without, guidance)
+}
+
 /// What a caption says, and with guidance what none says, both encoded:
-/// `[B, T, D]`, or `[2 B, T, D]` with the empty captions first.
+/// `[B, T, D]`, or `[2 B, T, D]` with the empty captions last.
 pub(crate) fn encode(
     networks: &Networks,
     captions: Tensor<2, Int>,
@@ -102,25 +128,15 @@ pub(crate) fn follow(
     text: &Tensor<3>,
 ) -> Result<Tensor<4>, InstaFlowError> {
     let [b, ..] = noise.dims();
-    let guidance = request.guidance;
     let path: Path = request.pipeline.path();
     let mut call = 0;
     let mut field = |x: &Tensor<4>, t: f64| {
         let name = format!("unet.{call}");
         call += 1;
-        let at = path.timestep(t) as f32;
-        if !request.is_guided() {
-            return span(&name, || {
-                networks.velocity.forward(x.clone(), &vec![at; b], text.clone())
-            });
-        }
-        // Both at once, as the published pipelines do.
-        let both = Tensor::cat(vec![x.clone(), x.clone()], 0);
-        let found = span(&name, || {
-            networks.velocity.forward(both, &vec![at; 2 * b], text.clone())
-        });
-        let without = found.clone().narrow(0, 0, b);
-        guided(&found.narrow(0, b, b), &without, guidance)
+        let times = vec![path.timestep(t) as f32; b];
+        span(&name, || {
+            at_times(&networks.velocity, x, &times, text, request.guidance)
+        })
     };
     let sampled = sample(
         request.sampler,

@@ -27,6 +27,9 @@ use crate::{InstaFlowError, Request, golden};
 const FRESH: f64 = 1e-3;
 const TUNED: f64 = 5e-4;
 
+/// Raised whenever stages change in what no constant here says.
+const RECIPE: u32 = 1;
+
 /// Heun steps of the 1-flow as a teacher, and of straighter ones.
 const TEACHER_HEUN: usize = 8;
 const STRAIGHT_HEUN: usize = 4;
@@ -69,9 +72,16 @@ impl StudySession {
         request: Request,
         context: &Context,
     ) -> Result<Self, InstaFlowError> {
+        let cores = std::thread::available_parallelism();
+        let cores = cores.map_or(0, std::num::NonZero::get);
+        // What weights and times depend on: a file of other constants or of
+        // another machine is none to go on from.
         let study = format!(
-            "model={} seed={} methods={:?} train_steps={} pairs={} \
-             evaluated={} batch={}",
+            "version={} cores={cores} recipe={RECIPE} \
+             rates={FRESH},{TUNED} heun={TEACHER_HEUN},{STRAIGHT_HEUN} \
+             guidance={TEACHER_GUIDANCE},{SECOND_GUIDANCE} model={} seed={} \
+             methods={:?} train_steps={} pairs={} evaluated={} batch={}",
+            env!("CARGO_PKG_VERSION"),
             request.pipeline.name,
             request.seed,
             request.methods,
@@ -225,7 +235,9 @@ impl StudySession {
         let one_step = |start: Velocity, pairs| {
             let critic = &Critic::new(self.latents()?)?;
             let pairs = self.pairs(pairs)?;
-            distill(start, &Lessons { pairs, states, critic, batch }, &course)
+            let perceptual = (whole / 4) as u64;
+            let lessons = Lessons { pairs, states, critic, batch, perceptual };
+            distill(start, &lessons, &course)
         };
         let half = self.request.pairs / 2;
         let fitted: Fitted<Velocity> = match stage {
@@ -309,6 +321,8 @@ impl StudySession {
         if flows.contains(&stage) {
             let straight = evaluation.straightness(name, &drawer, guidance)?;
             judged.metrics.push(straight);
+            let asked = evaluation.evaluations(name, &drawer, guidance)?;
+            judged.metrics.push(asked);
         }
         let all = self.request.methods == crate::Methods::All;
         if all && stage == Stage::Reflow {
@@ -354,7 +368,9 @@ impl StudySession {
                 let vae = Vae::new(&mut start, &pipeline.vae);
                 let vae = module_with(vae, file, "vae.")?;
                 let scaling = file.floats("scaling")?.values;
-                let scaling = scaling.first().copied().unwrap_or(1.0);
+                let [scaling] = scaling[..] else {
+                    return Err(absent("scaling"));
+                };
                 self.made.latents = Some(Latents { vae, scaling });
             }
             Stage::Pairs | Stage::PairsOfTwo | Stage::PairsOfThree => {
@@ -385,18 +401,25 @@ impl StudySession {
             self.restore(stage, &file)?;
             return Ok(told);
         }
+        // What is made of this stage is of no use once it is made again.
+        if let Some(state) = &self.state {
+            for later in &self.left {
+                state.remove(later.name())?;
+                state.remove(&format!("{}.part", later.name()))?;
+            }
+        }
         let (loss, seconds) = self.make(stage)?;
         let began = Instant::now();
         let Judged { mut metrics, pictures } = self.judge(stage)?;
-        let method = stage.method().unwrap_or_default();
+        let method = stage.method().unwrap_or(stage.name());
         let mut at = vec![("method", method.to_owned())];
         if let Stage::Progressive(student) = stage {
             at.push(("steps", student.steps().to_string()));
         }
+        let lower = Better::Lower;
+        metrics.push(metric("training_time", "s", lower, seconds, &at));
         if let Some(loss) = loss {
-            let lower = Better::Lower;
             metrics.push(metric("loss", "1", lower, loss, &at));
-            metrics.push(metric("training_time", "s", lower, seconds, &at));
         }
         let judging = began.elapsed().as_secs_f64();
         let told = Told { seconds, judging, metrics, pictures };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use assay_measure::{
     Context, Instruments, Job, Settings, SystemClock, available_memory,
     host_facts, last_level_cache, run_case, standard_meters,
@@ -100,6 +100,11 @@ pub(crate) fn cases(
         words.iter().cloned().partition(|word| word.contains('='));
     if patterns.is_empty() {
         patterns.push(match model {
+            Some(path) if assay_instaflow::config::is_network(path) => bail!(
+                "{}: a network of a diffusion model; name its case, e.g. \
+                 instaflow/mine/forward",
+                path.display()
+            ),
             Some(path) => {
                 format!("slm/{}", assay_slm::Config::from_file(path)?.name)
             }

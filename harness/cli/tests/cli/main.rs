@@ -23,6 +23,7 @@ mod disk_full;
 mod doctor;
 mod faults;
 mod import;
+mod instaflow;
 mod json_schema;
 mod place;
 mod predict;

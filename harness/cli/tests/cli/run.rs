@@ -31,8 +31,7 @@ fn run_writes_the_run_directory_and_its_report() {
         assert!(place.path(file).is_file(), "{file}");
     }
     let header = place.read("out/run.toml");
-    let version =
-        format!("format_version = {}", assay_schema::FORMAT_VERSION);
+    let version = format!("format_version = {}", assay_schema::FORMAT_VERSION);
     for part in [
         version.as_str(),
         "[host]",

@@ -44,6 +44,8 @@ pub(crate) struct Study<'a> {
     pub(crate) settings: Vec<StudySetting<'a>>,
     /// Numbers of others that may stand beside a setting's.
     pub(crate) published: &'a [PublishedPoint],
+    /// Models of the whole plan, each once, in its order.
+    pub(crate) models: Vec<&'a str>,
 }
 
 /// A setting with its seeds.
@@ -244,6 +246,12 @@ fn of_run<'a>(run: &'a RunFindings<'_>) -> Vec<Study<'a>> {
         .collect();
     let mut studies: Vec<Study<'a>> = Vec::new();
     let planned = &run.data.header.plan.cases;
+    let mut models: Vec<&str> = Vec::new();
+    for one in planned {
+        if !models.contains(&one.case.model.as_str()) {
+            models.push(&one.case.model);
+        }
+    }
     let unnamed = [String::new()];
     let mut met: BTreeSet<&str> = BTreeSet::new();
     let trained = |one: &&PlannedCase| one.measure && is_study(&one.case);
@@ -264,6 +272,7 @@ fn of_run<'a>(run: &'a RunFindings<'_>) -> Vec<Study<'a>> {
                         machine: &run.machine,
                         settings: Vec::new(),
                         published: &run.data.published,
+                        models: models.clone(),
                     });
                     studies.len() - 1
                 }
@@ -314,6 +323,7 @@ mod tests {
             machine: "m",
             settings: cases.iter().map(|case| setting(case)).collect(),
             published: &[],
+            models: Vec::new(),
         }
     }
 

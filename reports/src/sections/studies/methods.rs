@@ -17,6 +17,8 @@ use crate::findings::{OverSeeds, Study, number};
 const DISTANCE: &str = "quality/frechet_distance";
 /// Time of a picture, batch 1.
 const TIME: &str = "quality/sampling_time";
+/// Arithmetic of a picture, counted by the trace.
+const TRACED: &str = "quality/flops_traced";
 /// Coordinates of both.
 const METHOD: &str = "method";
 const STEPS: &str = "steps";
@@ -29,7 +31,7 @@ const COLUMNS: [(&str, &str, &str, &str); 5] = [
     ("quality/agreement", "1", "Caption agreement", "agreement"),
     ("quality/straightness", "1", "Straightness", "straightness"),
     (TIME, "s", "Time a picture", "sampling_time_s"),
-    ("quality/flops", "FLOP", "FLOPs a picture", "flops"),
+    (TRACED, "FLOP", "FLOPs a picture", "flops"),
 ];
 
 /// A method with its steps, as metrics name them.
@@ -109,6 +111,12 @@ pub(super) fn table(study: &Study<'_>, id: &str) -> Option<Table> {
             let found = value(study, metric, place);
             let whole = first.then(|| value(study, metric, &whole));
             match found.or(whole.flatten()) {
+                Some(found) if *metric == TRACED => Cell::range(
+                    found.spread,
+                    found.n,
+                    unit,
+                    Provenance::Predicted,
+                ),
                 Some(found) => over(&found, unit),
                 None => Cell::none(),
             }
@@ -211,8 +219,8 @@ fn rivals<'a>(points: &'a [PublishedPoint], metric: &str) -> Vec<Rival<'a>> {
     found.into_values().collect()
 }
 
-/// What others published: distance against time. Models of this study's
-/// workload that can be run here have marks of their own.
+/// What others published: distance against time. Models of the plan have
+/// marks of their own.
 pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
     let workload = &study.settings.first()?.case.workload;
     let points: Vec<PublishedPoint> = study
@@ -221,6 +229,17 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         .filter(|point| point.case.starts_with(&format!("{workload}/")))
         .cloned()
         .collect();
+    // The last style is for all others.
+    let mut own: Vec<&str> = study
+        .models
+        .iter()
+        .copied()
+        .filter(|model| {
+            let path = format!("{workload}/{model}/");
+            points.iter().any(|point| point.case.starts_with(&path))
+        })
+        .collect();
+    own.truncate(STYLES - 1);
     let id = format!("{id}-published-frechet");
     let title = "Published: distance from real pictures against time";
     let mut data = Table::new(
@@ -241,7 +260,8 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         let found = rivals(&points, metric);
         let mut curves: Vec<Curve> = Vec::new();
         for rival in &found {
-            let label = own_name(&rival.model).unwrap_or("others");
+            let known = own.iter().position(|model| *model == rival.model);
+            let label = known.map_or("others", |place| own[place]);
             let point = (
                 Spread::exact(rival.time.value),
                 Spread::exact(rival.distance.value),
@@ -250,10 +270,7 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
                 Some(curve) => curve.points.push(point),
                 None => curves.push(Curve {
                     label: label.to_owned(),
-                    style: OWN
-                        .iter()
-                        .position(|known| *known == label)
-                        .unwrap_or(OWN.len()),
+                    style: known.unwrap_or(own.len()),
                     points: vec![point],
                     connected: false,
                 }),
@@ -293,14 +310,6 @@ pub(super) fn published(study: &Study<'_>, id: &str) -> Option<Figure> {
         })),
         data: Some(data),
     })
-}
-
-/// Published models with a mark of their own: those that the paper is about.
-const OWN: [&str; 4] =
-    ["sd15", "2-rectified-flow", "instaflow-0.9b", "instaflow-1.7b"];
-
-fn own_name(model: &str) -> Option<&'static str> {
-    OWN.into_iter().find(|known| *known == model)
 }
 
 #[cfg(test)]

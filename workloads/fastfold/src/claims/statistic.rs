@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use assay_schema::{Case, ClaimData, Estimate, PublishedPoint};
-use assay_statistics::{geometric_mean, ratio_estimate};
+use assay_statistics::{Term, geometric_mean, ratio_estimate, recomputed};
 
 use super::runs::{Like, Run, Shared};
 
@@ -35,15 +35,6 @@ pub(super) enum Pick {
     Typical,
     /// The largest.
     Largest,
-}
-
-/// A published number in a sum.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Term {
-    pub(super) case: &'static str,
-    pub(super) metric: &'static str,
-    /// What it is multiplied by.
-    pub(super) factor: f64,
 }
 
 /// What is computed of runs.
@@ -387,44 +378,4 @@ fn longest(runs: &[&Run], tried: f64) -> Option<Estimate> {
         None => estimate,
         Some(beyond) => Estimate { high: beyond - 1.0, ..estimate },
     })
-}
-
-fn recomputed(
-    points: &[PublishedPoint],
-    of: &[Term],
-    over: &[Term],
-) -> Option<Estimate> {
-    let [low, point, high] = sum(points, of)?;
-    let below = if over.is_empty() { [1.0; 3] } else { sum(points, over)? };
-    Some(Estimate {
-        point: point / below[1],
-        low: low / below[2],
-        high: high / below[0],
-        confidence: 1.0,
-        n: 0,
-        method: "recomputed; the interval is the rounding of what is printed"
-            .to_owned(),
-    })
-}
-
-/// A sum with the ends that rounding leaves open.
-fn sum(points: &[PublishedPoint], terms: &[Term]) -> Option<[f64; 3]> {
-    terms.iter().try_fold([0.0; 3], |[low, point, high], term| {
-        let found = points.iter().find(|point| {
-            point.case == term.case && point.metric == term.metric
-        })?;
-        let (value, half) = (found.value, half_digit(found.value));
-        Some([
-            low + term.factor * (value - half),
-            point + term.factor * value,
-            high + term.factor * (value + half),
-        ])
-    })
-}
-
-/// Half of a unit in the last digit that is printed.
-fn half_digit(value: f64) -> f64 {
-    let text = value.to_string();
-    let digits = text.split_once('.').map_or(0, |(_, digits)| digits.len());
-    0.5 * 10.0_f64.powi(-(digits as i32))
 }

@@ -1,9 +1,10 @@
 //! Which runs and which statistic judge each claim.
 
 use assay_schema::ClaimData;
+use assay_statistics::Term;
 
 use super::runs::Like;
-use super::statistic::{Pick, Statistic, Term, Unit, What};
+use super::statistic::{Pick, Statistic, Unit, What};
 
 /// How a claim is judged.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,10 @@ use assay_schema::{
     PublishedPoint, Record, Ruling, Runtime, SampleBatch, StopReason,
     Verification,
 };
-use assay_statistics::rule;
+use assay_statistics::{Term, rule};
 
 use super::runs::{Like, runs};
-use super::statistic::{Statistic, Term, Unit, rows};
+use super::statistic::{Statistic, Unit, rows};
 use super::table::{JUDGEMENTS, Judgement};
 use super::{claims, evidence, evidence_for, published};
 use crate::Request;

@@ -9,8 +9,9 @@ use assay_schema::{
     StopReason, Verification,
 };
 
+use assay_statistics::recomputed;
+
 use super::predicted::{A100, Like, OfPredictions, ordered, time_of};
-use super::recomputed::recomputed;
 use super::study::{FRECHET, OfStudies, STUDY, Setting, studies};
 use super::table::{Judgement, Statistic};
 use super::{evidence_for, published};

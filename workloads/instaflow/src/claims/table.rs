@@ -1,9 +1,9 @@
 //! Which statistic judges each claim.
 
 use assay_schema::ClaimData;
+use assay_statistics::Term;
 
 use super::predicted::{Like, OfPredictions, Times};
-use super::recomputed::Term;
 use super::study::{FRECHET, OfStudies, Setting};
 
 /// How a claim is judged.
@@ -41,6 +41,8 @@ impl Statistic {
 const AGREEMENT: &str = "quality/agreement";
 /// Mean of |(Z1 - Z0) - v|^2 along the way.
 const STRAIGHTNESS: &str = "quality/straightness";
+/// Calls of the velocity by an adaptive sampler.
+const EVALUATIONS: &str = "quality/evaluations";
 /// Seconds a picture.
 const SAMPLING_TIME: &str = "quality/sampling_time";
 
@@ -147,6 +149,7 @@ pub(super) const JUDGEMENTS: &[Judgement] = &[
     ),
     frechet("stacked", in_1(DISTILLED), in_1(STACKED)),
     ratio("straightness", STRAIGHTNESS, whole(FIRST), whole(SECOND)),
+    ratio("evaluations", EVALUATIONS, whole(FIRST), whole(SECOND)),
     frechet("few-steps-2", at(FIRST, "2"), at(SECOND, "2")),
     frechet("few-steps-4", at(FIRST, "4"), at(SECOND, "4")),
     frechet("few-steps-8", at(FIRST, "8"), at(SECOND, "8")),

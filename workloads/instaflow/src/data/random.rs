@@ -18,6 +18,11 @@ impl Draws {
         Self { rng, spare: None }
     }
 
+    /// The stream of a whole key.
+    pub(crate) fn of_key(key: [u8; 32]) -> Self {
+        Self { rng: ChaCha8Rng::from_seed(key), spare: None }
+    }
+
     /// 64 random bits: a seed of something else.
     pub(crate) fn bits(&mut self) -> u64 {
         self.rng.next_u64()

@@ -1,11 +1,13 @@
 //! Distillation to one step: `X0 + v(X0, 0 | T)` is drawn towards the latent
-//! that the teacher made of `X0` (facts, section 2). The first half of the
-//! steps has L2, the second the perceptual distance of the decoded pictures.
+//! that the teacher made of `X0` (facts, section 2), first by L2, then by the
+//! perceptual distance of the decoded pictures.
 //!
-//! Two things are ours. The perceptual half keeps a share of L2: the feature
-//! network is small and blind to much. And its batches are a quarter: the
-//! decoder costs several times the U-Net, and the paper's batches of that
-//! half differ too (facts: 320 against 64 for the stacked network).
+//! Two things are ours. The perceptual steps keep a share of L2: the feature
+//! network is small and blind to much. And their batches are a quarter: the
+//! decoder costs several times the U-Net, and the paper's batches of those
+//! steps differ too (facts: 320 against 64 for the stacked network). There are
+//! as many of them in every distillation, so that direct distillation sees
+//! as many triplets as reflow and distillation together.
 
 use burn::Tensor;
 use burn::module::Module;
@@ -21,7 +23,7 @@ use crate::perceptual::Perceptual;
 use crate::steps::timestep;
 use crate::unet::Velocity;
 
-/// The share of L2 that the perceptual half keeps.
+/// The share of L2 that the perceptual steps keep.
 const KEPT: f32 = 0.1;
 
 /// Judges latents by the pictures that they decode to, on the device with
@@ -60,8 +62,10 @@ pub(crate) struct Lessons<'a> {
     pub(crate) states: &'a TextStates,
     /// The perceptual distance.
     pub(crate) critic: &'a Critic,
-    /// Triplets a step in the first half.
+    /// Triplets a step of L2.
     pub(crate) batch: usize,
+    /// Steps at the end that have the perceptual distance.
+    pub(crate) perceptual: u64,
 }
 
 /// Trains `student` to do the teacher's whole way in one step.
@@ -75,7 +79,7 @@ pub(crate) fn distill(
 ) -> Result<Fitted<Velocity>, InstaFlowError> {
     let device = Device::flex().autodiff();
     course.fit(student, |velocity: &Velocity, step| {
-        let perceives = step >= course.steps / 2;
+        let perceives = step + lessons.perceptual >= course.steps;
         let batch =
             if perceives { lessons.batch.div_ceil(4) } else { lessons.batch };
         let mut draws = Draws::new(course.seed, course.name, step);

@@ -1,36 +1,36 @@
 //! Random numbers of a training: a stream for each (seed, purpose, step), so
 //! that a run is the same on any number of threads and goes on from any step.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use assay_schema::fnv1a;
+
+use crate::data;
 
 /// One stream.
-pub(crate) struct Draws(ChaCha8Rng);
+pub(crate) struct Draws(data::Draws);
 
 impl Draws {
     /// The stream of one `step` of what `purpose` names. The 256 bits of the
-    /// generator's key hold all three, so no two streams are the same.
+    /// generator's key hold all three: purposes are few, and a hash tells them apart.
     pub(crate) fn new(seed: u64, purpose: &str, step: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8..16].copy_from_slice(&digest(purpose).to_le_bytes());
+        key[8..12].copy_from_slice(&fnv1a(purpose).to_le_bytes());
         key[16..24].copy_from_slice(&step.to_le_bytes());
-        Self(ChaCha8Rng::from_seed(key))
+        Self(data::Draws::of_key(key))
     }
 
     /// Uniform in `[0, 1)`, 53 bits.
     pub(crate) fn unit(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.unit()
     }
 
-    /// Uniform in `0..bound`; the bias of 64 bits over a small bound is far
-    /// below anything measured here.
+    /// Uniform in `0..bound`.
     ///
     /// # Panics
     /// When `bound` is 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "nothing to choose from");
-        ((u128::from(self.0.next_u64()) * bound as u128) >> 64) as usize
+        self.0.below(bound)
     }
 
     /// As many uniform picks out of `0..bound`, with replacement.
@@ -38,34 +38,17 @@ impl Draws {
         (0..count).map(|_| self.below(bound)).collect()
     }
 
-    /// As many standard normal values (Box and Muller, both used).
+    /// As many standard normal values.
     pub(crate) fn normals(&mut self, count: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(count + 1);
-        while values.len() < count {
-            let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-            let (sin, cos) = (std::f64::consts::TAU * self.unit()).sin_cos();
-            values.push((radius * cos) as f32);
-            values.push((radius * sin) as f32);
-        }
-        values.truncate(count);
-        values
+        (0..count).map(|_| self.0.normal() as f32).collect()
     }
 
     /// As many times, uniform in `[0, 1)`.
     pub(crate) fn times(&mut self, count: usize) -> Vec<f32> {
         // 24 bits, so that no time is rounded up to 1.
-        let unit = |rng: &mut ChaCha8Rng| {
-            (rng.next_u32() >> 8) as f32 / (1_u32 << 24) as f32
-        };
-        (0..count).map(|_| unit(&mut self.0)).collect()
+        let unit = |bits: u64| (bits >> 40) as f32 / (1_u32 << 24) as f32;
+        (0..count).map(|_| unit(self.0.bits())).collect()
     }
-}
-
-/// FNV-1a, 64 bits: names to numbers, the same everywhere.
-fn digest(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }
 
 #[cfg(test)]

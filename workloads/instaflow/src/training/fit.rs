@@ -5,14 +5,14 @@
 use std::time::Instant;
 
 use assay_kernels::AdamW;
-use assay_kit::{Named, Optimizer, OptimizerState, floats, with_values};
+use assay_kit::{Named, Optimizer, OptimizerState, floats};
 use assay_trace::{Tape, inner};
 use burn::Tensor;
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::average::Average;
-use super::state::{State, module_tensors, values_under};
+use super::state::{State, module_tensors, module_with, values_under};
 use crate::InstaFlowError;
 
 /// The norm at which gradients are clipped (facts, section 2).
@@ -172,7 +172,7 @@ impl<M: Module> Run<M> {
             return Ok(Self { model, optimizer, average, progress });
         };
         let under = |prefix| values_under(&file, prefix);
-        let model = with_values(model, &under("weights.")?)?;
+        let model = module_with(model, &file, "weights.")?;
         let mut second = under("second.")?;
         let moments = under("first.")?
             .into_iter()

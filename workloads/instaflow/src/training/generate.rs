@@ -4,8 +4,8 @@ use burn::Tensor;
 
 use super::words::TextStates;
 use crate::InstaFlowError;
-use crate::samplers::{Path, Sampler, guided, sample};
-use crate::steps::timestep;
+use crate::samplers::{Path, Sampler, sample};
+use crate::steps::{at_times, is_guided, timestep};
 use crate::unet::Velocity;
 
 /// Latents drawn at once.
@@ -29,10 +29,6 @@ impl Drawing {
     }
 }
 
-fn is_guided(guidance: f64) -> bool {
-    (guidance - 1.0).abs() > 1e-9
-}
-
 /// The states that guided calls need: captions, then as many times none.
 fn states_for(
     states: &TextStates,
@@ -48,9 +44,7 @@ fn states_for(
     states.batch(&asked, &like.device())
 }
 
-/// The guided velocity at `z` `[B, h, w, C]`, one time an item; `text` is
-/// `[B, T, D]`, or `[2 B, T, D]` with guidance, captions first. Both halves go
-/// through the U-Net at once, as the published pipelines do.
+/// As [`at_times`], at times of the flow, one an item.
 pub(crate) fn guided_velocity(
     velocity: &Velocity,
     z: &Tensor<4>,
@@ -58,16 +52,8 @@ pub(crate) fn guided_velocity(
     text: &Tensor<3>,
     guidance: f64,
 ) -> Tensor<4> {
-    let mut steps: Vec<f32> = times.iter().copied().map(timestep).collect();
-    if !is_guided(guidance) {
-        return velocity.forward(z.clone(), &steps, text.clone());
-    }
-    let batch = times.len();
-    steps.extend_from_within(..);
-    let both = Tensor::cat(vec![z.clone(), z.clone()], 0);
-    let found = velocity.forward(both, &steps, text.clone());
-    let without = found.clone().narrow(0, batch, batch);
-    guided(&found.narrow(0, 0, batch), &without, guidance)
+    let steps: Vec<f32> = times.iter().copied().map(timestep).collect();
+    at_times(velocity, z, &steps, text, guidance)
 }
 
 /// As [`guided_velocity`], of captions, which a table holds the states of.

@@ -176,7 +176,9 @@ impl Stage {
     /// The numbers of steps that its method is judged at.
     pub(crate) fn judged_at(self) -> &'static [usize] {
         match self {
-            Self::Flow | Self::Reflow | Self::ReflowAgain => &[1, 2, 4, 8, 25],
+            // 16: as many as the teacher of progressive distillation has.
+            Self::Flow => &[1, 2, 4, 8, TEACHER_STEPS, 25],
+            Self::Reflow | Self::ReflowAgain => &[1, 2, 4, 8, 25],
             Self::Progressive(Student::Eight) => &[8],
             Self::Progressive(Student::Four) => &[4],
             Self::Progressive(Student::Two) => &[2],

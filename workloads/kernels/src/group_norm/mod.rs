@@ -20,27 +20,26 @@
 //!
 //! `examples/group_norm_ladder.rs` prints the figures.
 
+mod captured;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
+pub(crate) use captured::cost;
+
 use std::mem::MaybeUninit;
 
 use burn::Tensor;
-use burn::backend::ir::{CustomOpIr, ScalarIr};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 use burn::tensor::activation::silu as plain_silu;
-use burn_capture::CaptureBackend;
 use burn_flex::{Flex, FlexTensor};
-
-use assay_trace::{CustomCost, OperatorKind};
 
 use crate::activation::silu_parts;
 use crate::classes::{Class, timed};
 use crate::columns::{Moments, centred_sums, moments, tiled_to};
-use crate::door::{contiguous, record, serves, tensor, values};
+use crate::door::{contiguous, serves, tensor, values};
 use crate::math::{madd, multiversion};
 use crate::rows::{Span, Target, written};
 use crate::share::share_pieces;
@@ -573,65 +572,4 @@ impl GroupNormOps for Flex {
         };
         (dx, vector(dgain), vector(doffset))
     }
-}
-
-impl GroupNormOps for CaptureBackend {
-    fn group_norm_all(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        offset: FloatTensor<Self>,
-        groups: usize,
-        epsilon: f32,
-        silu: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let shape = x.shape();
-        let statistics = Shape::new([shape[0], 2, groups]);
-        let scalars = vec![
-            ScalarIr::UInt(groups as u64),
-            ScalarIr::Float(f64::from(epsilon)),
-            ScalarIr::Bool(silu),
-        ];
-        let inputs = vec![x, gain, offset];
-        record("group_norm", inputs, [shape, statistics], scalars).into()
-    }
-
-    fn group_norm_all_backward(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        offset: FloatTensor<Self>,
-        statistics: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        silu: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let shapes = [x.shape(), gain.shape(), gain.shape()];
-        let scalars = vec![ScalarIr::Bool(silu)];
-        let inputs = vec![x, gain, offset, statistics, grad];
-        record("group_norm_backward", inputs, shapes, scalars).into()
-    }
-}
-
-/// The cost of this file's operators: LayerNorm's, a group a row. SiLU's four
-/// operations an element are not counted, as a convolution's ReLU is not. The
-/// pieces' sums are scratch.
-pub(crate) fn cost(op: &CustomOpIr) -> Option<CustomCost> {
-    let (backward, statistics) = match op.id.as_str() {
-        "group_norm" => (false, &op.outputs[1].shape),
-        "group_norm_backward" => (true, &op.inputs[3].shape),
-        _ => return None,
-    };
-    let shape = &op.outputs[0].shape;
-    let groups = statistics[2];
-    let layout = Layout::new(shape, groups);
-    let kind = OperatorKind::LayerNorm {
-        rows: (layout.batch * groups) as u64,
-        cols: (layout.sample / groups.max(1)) as u64,
-        backward,
-    };
-    let mut cost = CustomCost::plain(kind, op);
-    cost.in_place[0] = Some(if backward { 4 } else { 0 });
-    if backward || layout.is_cut() {
-        let sums = layout.piece_count() * 2 * layout.cols;
-        cost.scratch_bytes = (sums * size_of::<f64>()) as u64;
-    }
-    Some(cost)
 }

@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Distribution, TensorData, Tolerance};
 
 use super::*;
+use assay_trace::OperatorKind;
+
 use crate::door::recorded;
 
 fn random<const D: usize>(
