@@ -25,6 +25,7 @@ mod probe;
 mod progress;
 mod registry;
 mod reporting;
+mod scoring;
 mod selftest;
 mod sources;
 mod table;

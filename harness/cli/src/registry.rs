@@ -2,7 +2,7 @@
 //! knows every workload.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_fastfold::FastFold;
@@ -11,14 +11,23 @@ use assay_interference::Interference;
 use assay_kit::Checkpoint;
 use assay_measure::Workload;
 use assay_operators::Operators;
+use assay_phonelm::PhoneLm;
 use assay_schema::{Case, Catalogue, Precision, Verification};
 use assay_slm::Slm;
 use assay_snr::Snr;
 use assay_trace::Graph;
 
+use crate::scoring;
+
+/// The workload that asks what a graph costs on a machine.
+static PHONELM: LazyLock<PhoneLm> = LazyLock::new(|| {
+    scoring::register();
+    PhoneLm::new(scoring::targets())
+});
+
 /// All workloads.
-pub(crate) fn workloads() -> [&'static dyn Workload; 6] {
-    [&Operators, &Slm, &Interference, &Snr, &FastFold, &InstaFlow]
+pub(crate) fn workloads() -> [&'static dyn Workload; 7] {
+    [&Operators, &Slm, &Interference, &Snr, &FastFold, &InstaFlow, &*PHONELM]
 }
 
 /// The workload of a case.
@@ -100,12 +109,12 @@ pub(crate) fn complete(
     precision: Precision,
 ) -> Result<Case> {
     if let Some(path) = model
-        && !["slm", "instaflow"].contains(&case.workload.as_str())
+        && !["slm", "instaflow", "phonelm"].contains(&case.workload.as_str())
     {
         bail!(
-            "{}: a model file describes a language model (`slm/...`) or a \
-             network of a diffusion model (`instaflow/...`); `{case}` has no \
-             use for one: leave --model out",
+            "{}: a model file describes a language model (`slm/...`, \
+             `phonelm/...`) or a network of a diffusion model \
+             (`instaflow/...`); `{case}` has no use for one: leave --model out",
             path.display()
         );
     }
@@ -171,6 +180,12 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
                 .with_context(|| case.to_string())?;
             Ok(assay_instaflow::trace(&request)?)
         }
+        "phonelm" => {
+            let file = model.map(PathBuf::as_path);
+            let request = assay_phonelm::Request::new(case, file)
+                .with_context(|| case.to_string())?;
+            Ok(assay_phonelm::trace(&request)?)
+        }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }
 }
@@ -233,6 +248,10 @@ pub(crate) fn check_golden(
                     tolerance,
                 )?);
             }
+            "phonelm" => match assay_phonelm::Request::new(case, None)? {
+                assay_phonelm::Request::Decoder(request) => request.config,
+                _ => bail!("`{case}` takes no weights; a candidate does"),
+            },
             _ => assay_slm::model_config(&case.model)?,
         },
         (None, None) => bail!("which model? name a case, or --model FILE"),

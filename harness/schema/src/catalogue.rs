@@ -60,7 +60,8 @@ pub struct AxisSpec {
     /// The axis whose value this one takes when it is not given itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
-    /// Values worth listing, where the allowed ones are too many to list.
+    /// Values worth listing, where the allowed ones, or the words, are too
+    /// many to list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
     /// One line: what it is, with its unit.
@@ -101,7 +102,7 @@ pub struct WorkloadListing {
     pub models: Vec<String>,
     /// Phases.
     pub phases: Vec<String>,
-    /// Axis to values: the default first, then the words or the examples.
+    /// Axis to values: the default first, then the examples or the words.
     pub axes: BTreeMap<String, Vec<String>>,
 }
 
@@ -285,11 +286,14 @@ impl AxisSpec {
             .unwrap_or(&self.default)
     }
 
-    /// The default first, then the other defaults, the words or the examples.
+    /// The default first, then the other defaults, the examples, and without
+    /// any the words.
     fn listed_values(&self) -> impl Iterator<Item = &String> {
         let words: &[String] = match &self.values {
-            AxisValues::Word { words } => words,
-            AxisValues::Integer { .. } | AxisValues::Number { .. } => &[],
+            AxisValues::Word { words } if self.examples.is_empty() => words,
+            AxisValues::Word { .. }
+            | AxisValues::Integer { .. }
+            | AxisValues::Number { .. } => &[],
         };
         std::iter::once(&self.default)
             .chain(self.default_by.values())

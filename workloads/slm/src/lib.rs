@@ -58,4 +58,4 @@ pub use variation::{
     Gain, Latent, PerLayer, QkNorm, Recurrence, RotaryScaling, Variation,
     Window, WindowLayers,
 };
-pub use workload::Slm;
+pub use workload::{Slm, session};

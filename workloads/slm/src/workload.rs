@@ -65,14 +65,25 @@ impl Workload for Slm {
             None => None,
         };
         let request = Request::new(case, config)?;
-        check_measurable(request.precision, &context.device)?;
-        if request.phase == Phase::Evaluate {
-            let session = EvaluateSession::new(request, context)?;
-            return Ok(Box::new(session));
-        }
-        let session = SlmSession::new(request, context)?;
-        Ok(Box::new(session))
+        session(request, context)
     }
+}
+
+/// The session of a request: for a workload of models that are no files here.
+///
+/// # Errors
+///
+/// [`WorkloadError`] for what this engine does not measure, for weights or
+/// data that do not fit.
+pub fn session(
+    request: Request,
+    context: &Context,
+) -> Result<Box<dyn Session>, WorkloadError> {
+    check_measurable(request.precision, &context.device)?;
+    if request.phase == Phase::Evaluate {
+        return Ok(Box::new(EvaluateSession::new(request, context)?));
+    }
+    Ok(Box::new(SlmSession::new(request, context)?))
 }
 
 impl From<SlmError> for WorkloadError {

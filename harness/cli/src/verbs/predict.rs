@@ -284,7 +284,8 @@ fn predict_row(
 ) -> Result<Prediction> {
     let asked = read_row(heading, row)?;
     // A file for all rows is for those that can have one.
-    let shared = model.filter(|_| asked.case.workload == "slm");
+    let takes_file = ["slm", "phonelm"].contains(&asked.case.workload.as_str());
+    let shared = model.filter(|_| takes_file);
     let model = asked.model.as_ref().or(shared);
     predictor.predict(&asked.case, &asked.on, asked.runtime.or(runtime), model)
 }

@@ -72,8 +72,17 @@ fn is_tour(args: &RunArgs) -> bool {
         && args.plan.as_deref().is_none_or(|plan| plan == "tour")
 }
 
-/// The tour sets predictions beside measurements, so a machine that was never
-/// probed is probed first, quickly.
+/// Whether something is searched for on this machine, which it takes a profile
+/// of.
+fn searches_here(plan: &Plan) -> bool {
+    plan.cases.iter().any(|planned| {
+        planned.measure && planned.case.axis("target") == Some(defaults::HOST)
+    })
+}
+
+/// The tour sets predictions beside measurements, and a search for this
+/// machine stands on them, so a machine that was never probed is probed first,
+/// quickly.
 fn probe_once() -> Result<()> {
     if host_profile::load()?.is_some() {
         return Ok(());
@@ -133,7 +142,7 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
     let elsewhere: Vec<String> =
         plan.predict_on.iter().filter(is_elsewhere).cloned().collect();
     On::read_all(&elsewhere)?;
-    if is_tour(args) {
+    if is_tour(args) || searches_here(&plan) {
         probe_once()?;
     }
     profiles(&plan)?;

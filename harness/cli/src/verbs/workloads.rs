@@ -37,8 +37,12 @@ pub(crate) fn run(args: &WorkloadsArgs) -> Verdict {
                 "    {:<14} {} ({}){only}",
                 axis.name, axis.doc, axis.default
             )?;
-            if let AxisValues::Word { words } = &axis.values {
+            let AxisValues::Word { words } = &axis.values else { continue };
+            if axis.examples.is_empty() {
                 writeln!(text, "{:19}one of {}", "", words.join(" "))?;
+            } else {
+                let (some, all) = (axis.examples.join(" "), words.len());
+                writeln!(text, "{:19}one of {all}, e.g. {some}", "")?;
             }
         }
         writeln!(text)?;

@@ -17,14 +17,15 @@ use super::RunFindings;
 use crate::document::{Spread, printable};
 use assay_schema::PublishedPoint;
 
-/// The phase of a training run.
-const PHASE: &str = "study";
+/// The phases that run once to an end of their own: a training run, a search,
+/// fine-tuning.
+const PHASES: [&str; 3] = ["study", "search", "fine-tune"];
 /// The axis that repeats a setting.
 pub(super) const SEED: &str = "seed";
 
-/// Whether a case is one training run of a study.
+/// Whether a case is one run of a study.
 pub(crate) fn is_study(case: &Case) -> bool {
-    case.phase.as_deref() == Some(PHASE)
+    case.phase.as_deref().is_some_and(|phase| PHASES.contains(&phase))
 }
 
 /// A case without its seed.

@@ -5,7 +5,9 @@
 //! largest; published numbers stand in a table of their own beside it.
 
 mod accuracy;
+mod calls;
 mod confusion;
+mod fronts;
 mod methods;
 mod panels;
 mod tables;
@@ -76,8 +78,13 @@ fn section(
         figures.extend(methods::against_time(study, &id));
         figures.extend(methods::published(study, &id));
     }
+    figures.extend(fronts::figures(study, &id));
+    figures.extend(calls::figure(study, &id));
+    blocks.extend(fronts::remarks(study).map(Block::Paragraph));
     blocks.extend(figures.into_iter().map(Block::Figure));
     blocks.extend(methods.map(Block::Table));
+    blocks.extend(fronts::table(study, &id).map(Block::Table));
+    blocks.extend(calls::table(study, &id).map(Block::Table));
     if tables::has_costs(study) {
         blocks.push(Block::Table(tables::settings(study, &id)));
     }

@@ -1,0 +1,301 @@
+//! Records, predictions and published numbers that the tests make up, so that
+//! a statistic comes out as they want it.
+
+use std::collections::BTreeMap;
+
+use assay_schema::{
+    Better, Bound, Bytes, Case, Estimate, Evidence, Flops, Metric, Moment,
+    Outcome, Prediction, Provenance, PublishedPoint, Record, Runtime,
+    StopReason, Verification,
+};
+use assay_statistics::recomputed;
+
+use super::intents::{OfIntents, Share};
+use super::predicted::{CHIP, OWN, OfPredictions, SAME_SIZE, Setting, as_good};
+use super::searches::OfSearches;
+use super::table::{Judgement, Statistic};
+use super::{SEARCH, Seen, TUNING, evidence_for, groups, predicted, published};
+
+/// A sound record.
+pub(super) fn record(case: &str, metrics: Vec<Metric>) -> Record {
+    Record {
+        case: case.parse().unwrap(),
+        started: Moment(0),
+        device: "cpu".to_owned(),
+        work: None,
+        verification: Some(Verification {
+            against: "made by this test".to_owned(),
+            largest_difference: 0.0,
+            relative_difference: 0.0,
+            tolerance: 1e-4,
+        }),
+        samples: Vec::new(),
+        metrics: metrics.into_iter().map(|one| (Some(0), one)).collect(),
+        pictures: Vec::new(),
+        warnings: Vec::new(),
+        outcome: Outcome::Finished(StopReason::Completed),
+    }
+}
+
+/// A metric of a record.
+pub(super) fn metric(name: &str, value: f64, at: &[(&str, &str)]) -> Metric {
+    Metric::value(name, "1", Better::Neither, value).at(at.iter().copied())
+}
+
+/// Parameters of the shape that a search of these tests is about.
+const PARAMETERS: f64 = 5e8;
+
+/// Metrics of a search in which a statistic is `x`, and the axes of its case.
+fn searched(statistic: &OfSearches, x: f64) -> (String, Vec<Metric>) {
+    let seed = ("seed", "1");
+    match *statistic {
+        OfSearches::FrontDistance { shape, target } => (
+            format!("{SEARCH} target={target} budget={PARAMETERS}"),
+            vec![
+                metric("quality/front_distance", x, &[("candidate", shape)]),
+                metric(
+                    "quality/parameters",
+                    PARAMETERS,
+                    &[("candidate", shape), ("set", "published")],
+                ),
+            ],
+        ),
+        OfSearches::Spread { metric: name } => {
+            let at = |which, set| [("candidate", which), ("set", set)];
+            (
+                format!("{SEARCH} budget={PARAMETERS}"),
+                vec![
+                    metric(name, 2.0, &at("a", "front")),
+                    metric(name, 2.0 * x, &at("b", "sample")),
+                    metric(name, 900.0, &at("phonelm-1.5b", "published")),
+                ],
+            )
+        }
+        OfSearches::ActivationLoss { of, over } => {
+            let name = "quality/activation_loss";
+            (
+                SEARCH.to_owned(),
+                vec![
+                    metric(name, 3.0 * x, &[("activation", of), seed]),
+                    metric(name, 3.0, &[("activation", over), seed]),
+                ],
+            )
+        }
+        OfSearches::ActivationDecode { of, over } => {
+            let name = "quality/activation_decode";
+            (
+                SEARCH.to_owned(),
+                vec![
+                    metric(name, 0.1 * x, &[("activation", of)]),
+                    metric(name, 0.1, &[("activation", over)]),
+                ],
+            )
+        }
+        OfSearches::GateZeros => {
+            let name = "quality/gate_zeros";
+            let at = |which| [("candidate", which), seed];
+            (
+                SEARCH.to_owned(),
+                vec![
+                    metric(name, x - 0.1, &at("a")),
+                    metric(name, x + 0.1, &at("b")),
+                ],
+            )
+        }
+        OfSearches::SpeedOverLoss => {
+            let (speed, loss) =
+                ("quality/tokens_per_second", "quality/heldout_loss");
+            let at = |which| [("candidate", which), seed];
+            (
+                SEARCH.to_owned(),
+                vec![
+                    metric(speed, 50.0, &at("a")),
+                    metric(speed, 50.0 * 1.1_f64.powf(x), &at("b")),
+                    metric(loss, 4.0, &at("a")),
+                    metric(loss, 4.4, &at("b")),
+                ],
+            )
+        }
+    }
+}
+
+/// Metrics of a study of the intents in which a statistic is `x`.
+fn tuned(statistic: &OfIntents, x: f64) -> Vec<Metric> {
+    let share = |share: &Share, value: f64| {
+        metric(share.metric, value, &share.places())
+    };
+    let mut metrics = match statistic {
+        OfIntents::Value(of) => vec![share(of, x / 100.0)],
+        OfIntents::Difference { of, less } => {
+            vec![share(of, 0.5 + x / 200.0), share(less, 0.5 - x / 200.0)]
+        }
+    };
+    metrics.push(metric("quality/requests", 200.0, &[("tools", "all")]));
+    metrics
+}
+
+/// Records in which a statistic has one value a seed.
+fn records_for(statistic: &Statistic, values: &[f64]) -> Vec<Record> {
+    let seeded = |seed: usize, x: f64| match statistic {
+        Statistic::Searched(statistic) => {
+            let (case, metrics) = searched(statistic, x);
+            record(&format!("{case} seed={seed}"), metrics)
+        }
+        Statistic::Tuned(statistic) => {
+            record(&format!("{TUNING} seed={seed}"), tuned(statistic, x))
+        }
+        Statistic::Predicted(_) | Statistic::Published { .. } => {
+            panic!("no records judge it")
+        }
+    };
+    values.iter().enumerate().map(|(seed, &x)| seeded(seed, x)).collect()
+}
+
+/// A prediction of a model with a band of so many times either way.
+fn prediction(
+    setting: &Setting,
+    model: &str,
+    seconds: f64,
+    spread: f64,
+) -> Prediction {
+    Prediction {
+        case: setting.path(model),
+        axes: setting
+            .axes
+            .iter()
+            .map(|(axis, value)| ((*axis).to_owned(), (*value).to_owned()))
+            .collect(),
+        profile: CHIP.to_owned(),
+        unit: setting.unit.to_owned(),
+        runtime: Runtime::LlamaCpp,
+        latency_s: Estimate {
+            point: seconds,
+            low: seconds / (1.0 + spread),
+            high: seconds * (1.0 + spread),
+            confidence: 0.8,
+            n: 0,
+            method: "made by this test".to_owned(),
+        },
+        flops: Flops(1.0),
+        bytes: Bytes(1.0),
+        parameters: 0,
+        memory_peak_bytes: Bytes(1.0),
+        fits: None,
+        energy_j: None,
+        bound: Bound::Compute,
+        time_by_class: BTreeMap::new(),
+        provenance: Provenance::Predicted,
+    }
+}
+
+/// Predictions in which a statistic is `x`.
+pub(super) fn predictions_for(
+    statistic: &OfPredictions,
+    x: f64,
+    spread: f64,
+) -> Vec<Prediction> {
+    match statistic {
+        OfPredictions::Rate { model, setting, tokens } => {
+            vec![prediction(setting, model, tokens / x, spread)]
+        }
+        OfPredictions::Millions { model } => {
+            let setting = Setting { phase: "decode", unit: "cpu", axes: &[] };
+            let bare = prediction(&setting, model, 1.0, spread);
+            vec![Prediction { parameters: (x * 1e6) as u64, ..bare }]
+        }
+        OfPredictions::Faster { setting }
+        | OfPredictions::FasterAtMost { setting } => {
+            let others = SAME_SIZE
+                .into_iter()
+                .map(|model| prediction(setting, model, x, spread));
+            others.chain([prediction(setting, OWN, 1.0, spread)]).collect()
+        }
+        OfPredictions::AgainstTheAsGood { setting } => {
+            let points = published().unwrap();
+            let others = as_good(&points)
+                .map(|model| prediction(setting, model, 1.0, spread));
+            others.chain([prediction(setting, OWN, x, spread)]).collect()
+        }
+    }
+}
+
+/// The published numbers with a sum changed so that it comes out at `x`; with
+/// a spread, printed to fewer digits.
+fn points_for(
+    statistic: &Statistic,
+    x: f64,
+    spread: f64,
+) -> Vec<PublishedPoint> {
+    let mut points = published().unwrap();
+    let Statistic::Published { of, over } = statistic else {
+        return points;
+    };
+    let now = recomputed(&points, of, over).unwrap().point;
+    for point in &mut points {
+        if of.iter().any(|term| term.is(point)) {
+            point.value *= x / now;
+            if spread > 0.0 {
+                point.value = point.value.round();
+            }
+        }
+    }
+    points
+}
+
+/// Evidence in which the statistic is `x`, of predictions or of what is
+/// published.
+pub(super) fn made(
+    judgement: &Judgement,
+    x: f64,
+    spread: f64,
+) -> Vec<Evidence> {
+    let points = points_for(&judgement.statistic, x, spread);
+    let predictions = match &judgement.statistic {
+        Statistic::Predicted(one) => predictions_for(one, x, spread),
+        Statistic::Searched(_)
+        | Statistic::Tuned(_)
+        | Statistic::Published { .. } => Vec::new(),
+    };
+    of_predictions(judgement, &predictions, &points)
+}
+
+/// Evidence of these predictions and published numbers.
+pub(super) fn of_predictions(
+    judgement: &Judgement,
+    predictions: &[Prediction],
+    points: &[PublishedPoint],
+) -> Vec<Evidence> {
+    let seen = Seen {
+        searches: Vec::new(),
+        tunings: Vec::new(),
+        predictions: predicted::ordered(predictions),
+        points,
+    };
+    evidence_for(judgement, &seen)
+}
+
+/// Evidence of studies with one value a seed.
+pub(super) fn studied(judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
+    of_records(judgement, &records_for(&judgement.statistic, values))
+}
+
+/// Evidence of these records.
+pub(super) fn of_records(
+    judgement: &Judgement,
+    records: &[Record],
+) -> Vec<Evidence> {
+    let seen = Seen {
+        searches: groups(records, SEARCH, &["seed"]),
+        tunings: groups(records, TUNING, &["methods", "seed"]),
+        predictions: Vec::new(),
+        points: &[],
+    };
+    evidence_for(judgement, &seen)
+}
+
+/// The case that a prediction of a setting is of.
+pub(super) fn case_of(setting: &Setting, model: &str) -> Case {
+    let case: Case = setting.path(model).parse().unwrap();
+    let axes = setting.axes.iter();
+    axes.fold(case, |case, (axis, value)| case.with(*axis, value))
+}

@@ -1,0 +1,363 @@
+//! Every claim through every ruling, and what may judge what.
+
+use std::collections::BTreeSet;
+
+use assay_schema::{
+    Case, Claim, ClaimData, Direction, Evidence, Moment, Record, Ruling,
+};
+use assay_statistics::rule;
+
+use super::predicted::{OWN, OfPredictions, SAME_SIZE, SMALL, as_good};
+use super::sketches::{
+    case_of, made, metric, of_predictions, of_records, predictions_for, record,
+    studied,
+};
+use super::table::{JUDGEMENTS, Judgement, Statistic};
+use super::{SEARCH, TUNING, claims, evidence, published};
+use crate::Request;
+
+fn judgement(claim: &str) -> &'static Judgement {
+    JUDGEMENTS.iter().find(|one| one.claim == claim).unwrap()
+}
+
+/// Whether records judge it, seed by seed.
+fn is_seeded(judgement: &Judgement) -> bool {
+    matches!(judgement.statistic, Statistic::Searched(_) | Statistic::Tuned(_))
+}
+
+/// What a claim allows.
+fn region(claim: &Claim) -> (f64, f64) {
+    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
+    match claim.direction {
+        Direction::AtLeast => (low, f64::INFINITY),
+        Direction::AtMost => (f64::NEG_INFINITY, high),
+        Direction::Near => (low, high),
+    }
+}
+
+/// Values and spreads: well inside, well outside, about a border, near null.
+fn candidates(claim: &Claim) -> Vec<(f64, f64)> {
+    let (low, high) = region(claim);
+    let mut values = vec![claim.value, claim.null + claim.noise / 2.0];
+    for border in [low, high] {
+        if border.is_finite() {
+            values.extend([0.5, 0.9, 1.0, 1.03, 1.1, 2.0].map(|f| f * border));
+        }
+    }
+    // Only a difference of published numbers may be below 0.
+    values.retain(|&value| value > 0.0 || claim.value < 0.0);
+    let spreads = [0.0, 0.05, 0.3];
+    values.iter().flat_map(|&v| spreads.map(|spread| (v, spread))).collect()
+}
+
+/// Values over five seeds: some steady, some about a border. Shares stand on
+/// so many requests that they must be further away.
+fn candidates_over_seeds(claim: &Claim) -> Vec<Vec<f64>> {
+    let (low, high) = region(claim);
+    let is_share = ["%", "points"].contains(&claim.unit.as_str());
+    let least = if is_share { 15.0 } else { 0.3 };
+    let far = |border: f64| claim.noise + least + 0.4 * border.abs();
+    let mut all: Vec<Vec<f64>> =
+        [claim.value, claim.value + far(claim.value), low - far(low)]
+            .into_iter()
+            .chain([high + far(high), claim.null + 2.0 * claim.noise])
+            .filter(|x| x.is_finite())
+            .map(|x| vec![x; 5])
+            .collect();
+    for border in [low, high] {
+        if border.is_finite() {
+            let step = 0.1 * border.abs().max(1.0);
+            all.push((-2..=2).map(|i| border + step * f64::from(i)).collect());
+        }
+    }
+    all
+}
+
+#[test]
+fn every_claim_has_an_id_of_its_own_and_one_judgement_or_a_reason() {
+    let file = claims().unwrap();
+    let ids: BTreeSet<&str> =
+        file.claim.iter().map(|claim| claim.id.as_str()).collect();
+    assert_eq!(ids.len(), file.claim.len());
+    for claim in &file.claim {
+        let own: Vec<ClaimData> = JUDGEMENTS
+            .iter()
+            .filter(|one| one.claim == claim.id)
+            .map(|one| one.statistic.data())
+            .collect();
+        match &claim.untestable {
+            None => assert_eq!(own, claim.data, "{}", claim.id),
+            Some(reason) => {
+                assert!(own.is_empty(), "{}", claim.id);
+                assert!(reason.len() > 20, "{}: {reason}", claim.id);
+            }
+        }
+    }
+    for judgement in JUDGEMENTS {
+        assert!(ids.contains(judgement.claim), "{}", judgement.claim);
+    }
+}
+
+#[test]
+fn every_claim_meets_every_ruling() {
+    let file = claims().unwrap();
+    for claim in &file.claim {
+        let ruled =
+            |evidence: &[Evidence]| rule(&file.paper, claim, evidence).ruling;
+        assert_eq!(ruled(&[]), Ruling::NotTested, "{}", claim.id);
+        let own = JUDGEMENTS.iter().find(|one| one.claim == claim.id);
+        let Some(judgement) = own else { continue };
+        let met: Vec<Ruling> = if is_seeded(judgement) {
+            let few = (claim.least_seeds as usize).saturating_sub(1);
+            let on_few = studied(judgement, &vec![claim.value; few]);
+            assert_eq!(on_few.len(), few.min(1), "{}", claim.id);
+            assert_eq!(ruled(&on_few), Ruling::NotTested, "{}", claim.id);
+            candidates_over_seeds(claim)
+                .iter()
+                .map(|values| ruled(&studied(judgement, values)))
+                .collect()
+        } else {
+            candidates(claim)
+                .into_iter()
+                .map(|(x, spread)| ruled(&made(judgement, x, spread)))
+                .collect()
+        };
+        for wanted in
+            [Ruling::Supported, Ruling::Contradicted, Ruling::InsideNoise]
+        {
+            assert!(met.contains(&wanted), "{}: no {wanted:?}", claim.id);
+        }
+    }
+}
+
+#[test]
+fn every_number_of_a_claim_is_published_with_its_source_and_trust() {
+    let points = published().unwrap();
+    let text = include_str!("../../claims/published.csv");
+    assert_eq!(points.len(), text.lines().count() - 1);
+    let mut met = BTreeSet::new();
+    for point in &points {
+        assert!(!point.source.is_empty(), "{point:?}");
+        assert!(!point.trust.is_empty(), "{point:?}");
+        let case: Case = point.case.parse().unwrap();
+        assert_eq!(case.workload, "phonelm", "{point:?}");
+        let key = (&point.case, &point.metric, &point.source);
+        assert!(met.insert(key), "twice: {point:?}");
+    }
+    for claim in claims().unwrap().claim {
+        let is_published = points.iter().any(|point| {
+            point.source == claim.source
+                && point.unit == claim.unit
+                && (point.value - claim.value).abs() < 1e-9
+        });
+        assert!(is_published, "{}", claim.id);
+    }
+}
+
+#[test]
+fn published_sums_come_out_as_their_authors_wrote_them_but_for_the_card() {
+    let file = claims().unwrap();
+    let mut found = evidence(&[], &[]);
+    found.retain(|one| one.data == ClaimData::Published);
+    let judged = JUDGEMENTS
+        .iter()
+        .filter(|one| matches!(one.statistic, Statistic::Published { .. }));
+    assert_eq!(found.len(), judged.count());
+    for one in &found {
+        let claim = file.claim.iter().find(|claim| claim.id == one.claim);
+        let ruling = rule(&file.paper, claim.unwrap(), &found).ruling;
+        let expected = if one.claim == "pre-training-tokens-card" {
+            Ruling::Contradicted
+        } else {
+            Ruling::Supported
+        };
+        assert_eq!(ruling, expected, "{one:?}");
+    }
+}
+
+#[test]
+fn a_difference_that_is_derived_follows_from_its_cells() {
+    let points = published().unwrap();
+    let value = |case: &str, metric: &str| {
+        let own = points.iter().find(|point| {
+            point.case == format!("phonelm/{case}") && point.metric == metric
+        });
+        own.unwrap_or_else(|| panic!("{case} {metric}")).value
+    };
+    let call = |stage: &str, metric: &str| {
+        value(&format!("phonelm-1.5b/droidcall stage={stage}"), metric)
+    };
+    let (after, before) = ("fine-tuned", "before");
+    for (name, metric, expected) in [
+        ("call-gain", "exact", call(after, "exact") - call(before, "exact")),
+        ("call-soft-gain", "soft", call(after, "soft") - call(before, "soft")),
+        (
+            "soft-over-exact",
+            "difference",
+            call(after, "soft") - call(after, "exact"),
+        ),
+    ] {
+        let printed = value(&format!("compared/{name}"), metric);
+        assert!((printed - expected).abs() < 1e-9, "{name}: {printed}");
+    }
+}
+
+#[test]
+fn what_is_predicted_is_a_case_of_this_workload() {
+    for judgement in JUDGEMENTS {
+        let Statistic::Predicted(statistic) = &judgement.statistic else {
+            continue;
+        };
+        let (setting, models) = match statistic {
+            OfPredictions::Rate { model, setting, .. } => {
+                (setting, vec![*model])
+            }
+            OfPredictions::Faster { setting }
+            | OfPredictions::FasterAtMost { setting } => {
+                (setting, SAME_SIZE.to_vec())
+            }
+            OfPredictions::AgainstTheAsGood { setting } => {
+                (setting, SMALL.to_vec())
+            }
+            OfPredictions::Millions { .. } => continue,
+        };
+        for model in models.into_iter().chain([OWN]) {
+            let case = case_of(setting, model);
+            assert!(Request::new(&case, None).is_ok(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_prediction_counts_for_its_own_unit_and_axes_alone() {
+    let own = judgement("decode-cpu");
+    let Statistic::Predicted(statistic) = &own.statistic else {
+        unreachable!()
+    };
+    let right = predictions_for(statistic, 58.0, 0.1);
+    let found = of_predictions(own, &right, &[]).remove(0).estimate;
+    assert!((found.point - 58.0).abs() < 1e-9, "{found:?}");
+    // The band turns over with the reciprocal.
+    assert!((found.low - 58.0 / 1.1).abs() < 1e-9, "{found:?}");
+    let change = |what: fn(&mut assay_schema::Prediction)| {
+        let mut others = right.clone();
+        others.iter_mut().for_each(what);
+        of_predictions(own, &others, &[]).len()
+    };
+    assert_eq!(change(|one| one.unit = "gpu".to_owned()), 0);
+    assert_eq!(change(|one| one.profile = "apple-a17-pro".to_owned()), 0);
+    assert_eq!(
+        change(|one| {
+            one.axes.insert("precision".to_owned(), "f16".to_owned());
+        }),
+        0
+    );
+    assert_eq!(
+        change(|one| {
+            one.axes.insert("longest".to_owned(), "2048".to_owned());
+        }),
+        1
+    );
+}
+
+#[test]
+fn only_the_models_that_answer_as_well_count_against_it() {
+    let points = published().unwrap();
+    assert_eq!(Vec::from_iter(as_good(&points)), ["dclm-1b"]);
+    let own = judgement("capability-decode-cpu");
+    let Statistic::Predicted(statistic) = &own.statistic else {
+        unreachable!()
+    };
+    let twice = predictions_for(statistic, 2.0, 0.0);
+    let found = of_predictions(own, &twice, &points).remove(0).estimate;
+    assert!((found.point - 2.0).abs() < 1e-9, "{found:?}");
+    assert!(found.method.contains("dclm-1b"), "{}", found.method);
+    // Nothing published, nothing compared.
+    assert!(of_predictions(own, &twice, &[]).is_empty());
+}
+
+/// A search for the phone's CPU at this budget, PhoneLM-0.5B at this distance.
+fn searched(axes: &str, distance: f64) -> Record {
+    let shape = [("candidate", "phonelm-0.5b")];
+    let case = format!("{SEARCH} target=snapdragon-8-gen-3:cpu {axes}");
+    let parameters = [shape[0], ("set", "published")];
+    record(
+        &case,
+        vec![
+            metric("quality/front_distance", distance, &shape),
+            metric("quality/parameters", 509.7e6, &parameters),
+        ],
+    )
+}
+
+#[test]
+fn a_front_is_that_of_the_shapes_own_budget_and_target() {
+    let own = judgement("front-0.5b-cpu");
+    let points = |records: &[Record]| -> Vec<f64> {
+        let found = of_records(own, records);
+        found.into_iter().map(|one| one.estimate.point).collect()
+    };
+    let mut records = vec![
+        searched("budget=510000000 seed=1", 0.5),
+        searched("budget=510000000 seed=1", 0.1),
+        searched("budget=510000000 seed=2", 0.3),
+        // Of another size.
+        searched("budget=1600000000 seed=1", 9.0),
+    ];
+    // The later of two runs of a seed counts.
+    records[1].started = Moment(5);
+    let found = points(&records);
+    assert_eq!(found.len(), 1);
+    assert!((found[0] - 0.2).abs() < 1e-12, "{found:?}");
+    assert!(of_records(judgement("front-0.5b-npu"), &records).is_empty());
+    // A wrong answer says nothing.
+    for record in &mut records {
+        record.verification = None;
+    }
+    assert!(points(&records).is_empty());
+}
+
+#[test]
+fn losses_are_compared_seed_by_seed() {
+    let name = "quality/activation_loss";
+    let at = |activation, seed| [("activation", activation), ("seed", seed)];
+    let metrics = vec![
+        metric(name, 4.0, &at("relu", "1")),
+        metric(name, 2.0, &at("silu", "1")),
+        metric(name, 3.0, &at("relu", "2")),
+        metric(name, 6.0, &at("silu", "2")),
+        // Without its pair it says nothing.
+        metric(name, 9.0, &at("relu", "3")),
+    ];
+    let own = judgement("relu-loss");
+    let found = of_records(own, &[record(SEARCH, metrics)]).remove(0).estimate;
+    assert_eq!(found.n, 2);
+    assert!((found.point - 1.0).abs() < 1e-9, "{found:?}");
+}
+
+#[test]
+fn an_interval_of_calls_is_no_narrower_than_the_requests_allow() {
+    let own = judgement("call-exact");
+    let at = [("stage", "adapters"), ("decoding", "free"), ("tools", "all")];
+    let study = |seed: u8, more: &[(&str, f64)]| {
+        let mut metrics = vec![
+            metric("quality/exact", 0.8, &at),
+            metric("quality/requests", 200.0, &[("tools", "all")]),
+        ];
+        // Constrained decoding is reported apart.
+        for (decoding, share) in more {
+            let mut at = at;
+            at[1].1 = *decoding;
+            metrics.push(metric("quality/exact", *share, &at));
+        }
+        record(&format!("{TUNING} seed={seed}"), metrics)
+    };
+    let seeds: Vec<Record> =
+        (1..=3).map(|seed| study(seed, &[("constrained", 0.9)])).collect();
+    let found = of_records(own, &seeds).remove(0).estimate;
+    assert_eq!(found.n, 3);
+    assert!((found.point - 80.0).abs() < 1e-9, "{found:?}");
+    // The seeds agree; Wilson's interval of 480 in 600, by hand.
+    assert!((found.low - 76.61).abs() < 0.02, "{found:?}");
+    assert!((found.high - 83.00).abs() < 0.02, "{found:?}");
+}

@@ -1,0 +1,543 @@
+//! Seeded requests with the right call, after DroidCall (facts, section 6.6).
+//!
+//! A prompt offers a few tools under names drawn for it; a request asks for
+//! one of them in a drawn wording. Held-out requests stand apart from
+//! training in three ways: some ask for tools that no training sees, values
+//! are also drawn from words that no training sees, and training draws that
+//! are near-duplicates of a held-out request of the same family (ROUGE-L of
+//! 0.75 or more, DroidCall's bound) are drawn again.
+
+use std::collections::BTreeMap;
+
+use super::draws::Draws;
+use super::families::{Families, Family, Slot, Span, Template, Values};
+use super::schema::{Kind, Parameter, Tool, ToolCall, Value};
+use crate::PhoneLmError;
+
+/// ROUGE-L from which two requests are near-duplicates.
+const NEAR: f64 = 0.75;
+
+/// Draws after which a new request is given up.
+const ATTEMPTS: u64 = 400;
+
+/// One in so many held-out requests asks for a tool that no training saw.
+const UNSEEN: usize = 5;
+
+/// Streams of a seed: held-out requests, then those of training.
+const TEST_STREAMS: u64 = 1 << 40;
+
+/// A request with the right call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Example {
+    /// Tools that the prompt offers.
+    pub(crate) tools: Vec<Tool>,
+    /// Which of them is asked for.
+    pub(crate) right: usize,
+    /// What is asked.
+    pub(crate) request: String,
+    /// The right answer.
+    pub(crate) call: ToolCall,
+    /// Family of the tool, by place.
+    pub(crate) family: usize,
+    /// Whether training sees the tool.
+    pub(crate) is_seen: bool,
+}
+
+/// Which requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    /// Of training: its tools, its words.
+    Training,
+    /// Held out, of tools that training sees.
+    Seen,
+    /// Held out, of tools that it does not see.
+    Unseen,
+}
+
+/// Draws requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Generator {
+    families: Families,
+    /// Tools that a prompt offers.
+    offered: usize,
+}
+
+/// Held-out requests.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldOut {
+    /// In the order in which they were drawn.
+    pub(crate) examples: Vec<Example>,
+    /// Words of the requests, by family.
+    words: BTreeMap<usize, Vec<Vec<String>>>,
+}
+
+/// ROUGE-L of two texts: the harmonic mean of the shares that their longest
+/// common subsequence of words has of each (Lin, 2004).
+pub(crate) fn rouge_l(a: &[String], b: &[String]) -> f64 {
+    if a.is_empty() || b.is_empty() {
+        return 0.0;
+    }
+    // One row of the table: common words of a's start and b's first `j`.
+    let mut row = vec![0_usize; b.len() + 1];
+    for word in a {
+        let mut diagonal = 0;
+        for (j, other) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] =
+                if word == other { diagonal + 1 } else { above.max(row[j]) };
+            diagonal = above;
+        }
+    }
+    2.0 * row[b.len()] as f64 / (a.len() + b.len()) as f64
+}
+
+/// The words of a request.
+fn words(request: &str) -> Vec<String> {
+    request.split_whitespace().map(str::to_owned).collect()
+}
+
+impl HeldOut {
+    /// Whether a request is a near-duplicate of one that is held out.
+    fn is_near(&self, family: usize, request: &[String]) -> bool {
+        let own = self.words.get(&family);
+        own.is_some_and(|all| {
+            all.iter().any(|other| rouge_l(other, request) >= NEAR)
+        })
+    }
+
+    fn push(&mut self, example: Example, words: Vec<String>) {
+        self.words.entry(example.family).or_default().push(words);
+        self.examples.push(example);
+    }
+}
+
+/// Half of all requests have something said before, and as many behind.
+fn aside(draws: &mut Draws, from: &[Template], spans: &mut Vec<Span>) {
+    if draws.chance(1, 2)
+        && let Some(template) = draws.pick(from)
+    {
+        template.draw(draws, spans);
+    }
+}
+
+impl Generator {
+    /// Draws prompts that offer so many tools.
+    ///
+    /// # Errors
+    /// More tools than training has, or none; a mistake in the embedded file.
+    pub(crate) fn new(offered: usize) -> Result<Self, PhoneLmError> {
+        let families = Families::embedded()?;
+        let known = families.families.iter().filter(|one| !one.held_out);
+        let most = known.count();
+        if !(1..=most).contains(&offered) {
+            return Err(PhoneLmError::Axis {
+                axis: "offered",
+                found: offered.to_string(),
+                expected: format!("a whole number from 1 to {most}"),
+            });
+        }
+        Ok(Self { families, offered })
+    }
+
+    /// All texts that training may see, but for the words of open pools:
+    /// those of the language's own vocabulary.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts = self.families.training_texts();
+        texts.extend(NUMBERS.map(str::to_owned));
+        texts.push(TIME_WORDS.to_owned());
+        texts
+    }
+
+    /// So many held-out requests of a seed; no two of them are
+    /// near-duplicates. Every seed has its own, so that repetitions of a
+    /// study are judged on requests that are independent.
+    ///
+    /// # Errors
+    /// More than the wordings give.
+    pub(crate) fn held_out(
+        &self,
+        seed: u64,
+        count: usize,
+    ) -> Result<HeldOut, PhoneLmError> {
+        let mut held = HeldOut { examples: Vec::new(), words: BTreeMap::new() };
+        let most = ATTEMPTS.saturating_mul(count as u64);
+        for attempt in 0..most {
+            let found = held.examples.len();
+            if found == count {
+                break;
+            }
+            let last = (found + 1).is_multiple_of(UNSEEN);
+            let split = if last { Split::Unseen } else { Split::Seen };
+            let draws = &mut Draws::new(seed, TEST_STREAMS + attempt);
+            let example = self.draw(draws, split);
+            let words = words(&example.request);
+            if !held.is_near(example.family, &words) {
+                held.push(example, words);
+            }
+        }
+        let found = held.examples.len();
+        if found < count {
+            return Err(PhoneLmError::Axis {
+                axis: "tested",
+                found: count.to_string(),
+                expected: format!(
+                    "at most {found}: no more wordings that are no \
+                     near-duplicates of each other were found"
+                ),
+            });
+        }
+        Ok(held)
+    }
+
+    /// The request number `index` of a seed's training.
+    ///
+    /// # Errors
+    /// The held-out requests leave nothing to train on.
+    pub(crate) fn training(
+        &self,
+        seed: u64,
+        index: u64,
+        held: &HeldOut,
+    ) -> Result<Example, PhoneLmError> {
+        let draws = &mut Draws::new(seed, index);
+        for _ in 0..ATTEMPTS {
+            let example = self.draw(draws, Split::Training);
+            if !held.is_near(example.family, &words(&example.request)) {
+                return Ok(example);
+            }
+        }
+        Err(PhoneLmError::Data(format!(
+            "{ATTEMPTS} requests drawn for training are all near-duplicates \
+             of the {} that are held out; hold out fewer",
+            held.examples.len()
+        )))
+    }
+
+    fn draw(&self, draws: &mut Draws, split: Split) -> Example {
+        let all = self.families.families.iter().enumerate();
+        let (unseen, seen): (Vec<_>, Vec<_>) =
+            all.partition(|(_, family)| family.held_out);
+        let asked = if split == Split::Unseen { &unseen } else { &seen };
+        // The file has tools of both kinds: `new` has counted them.
+        let Some(&(family, of)) = draws.pick(asked) else {
+            unreachable!("a file of tools has some")
+        };
+        let mut others: Vec<&Family> = seen
+            .iter()
+            .chain(if split == Split::Unseen { &unseen[..] } else { &[] })
+            .filter(|(other, _)| *other != family)
+            .map(|(_, other)| *other)
+            .collect();
+        draws.shuffle(&mut others);
+        others.truncate(self.offered - 1);
+        let right = draws.below(others.len() + 1);
+        let (tool, slots) = sheet(draws, of);
+        let mut tools: Vec<Tool> =
+            others.into_iter().map(|other| sheet(draws, other).0).collect();
+        tools.insert(right, tool);
+
+        let mut spans = Vec::new();
+        aside(draws, &self.families.front, &mut spans);
+        if let Some(phrasing) = draws.pick(&of.phrasings) {
+            phrasing.draw(draws, &mut spans);
+        }
+        aside(draws, &self.families.back, &mut spans);
+        let mut arguments = BTreeMap::new();
+        let mut said = Vec::new();
+        for span in spans {
+            let slot = match span {
+                Span::Words(words) => {
+                    said.push(words);
+                    continue;
+                }
+                Span::Slot(slot) => slot,
+            };
+            // `Families` has checked that every slot is a parameter.
+            let mut pairs = of.slots.iter().zip(&slots);
+            let found = pairs.find(|(own, _)| own.slot == slot);
+            let Some((own, name)) = found else { continue };
+            let (value, spoken) = self.value(draws, own, split);
+            arguments.insert(name.clone(), value);
+            said.push(spoken);
+        }
+        let name = tools[right].name.clone();
+        Example {
+            right,
+            call: ToolCall { name, arguments },
+            request: said.join(" "),
+            family,
+            is_seen: split != Split::Unseen,
+            tools,
+        }
+    }
+
+    /// Words of a pool: in held-out requests half are those that no training
+    /// saw.
+    fn from_pool(&self, draws: &mut Draws, pool: &str, split: Split) -> String {
+        let Some(pool) = self.families.pools.get(pool) else {
+            return String::new();
+        };
+        let new = split != Split::Training
+            && draws.chance(1, 2)
+            && !pool.held_out.is_empty();
+        let from = if new { &pool.held_out } else { &pool.train };
+        match draws.pick(from) {
+            Some(template) => template.words(draws),
+            None => String::new(),
+        }
+    }
+
+    /// A value, and what is said for it.
+    fn value(
+        &self,
+        draws: &mut Draws,
+        slot: &Slot,
+        split: Split,
+    ) -> (Value, String) {
+        match &slot.values {
+            Values::Pool { pool } => {
+                let words = self.from_pool(draws, pool, split);
+                (Value::Text(words.clone()), words)
+            }
+            Values::List { pool } => {
+                // One drawn twice counts once.
+                let count = 1 + draws.below(3);
+                let mut items: Vec<String> = Vec::new();
+                for _ in 0..count {
+                    let item = self.from_pool(draws, pool, split);
+                    if !items.contains(&item) {
+                        items.push(item);
+                    }
+                }
+                let spoken = match items.split_last() {
+                    Some((last, before)) if !before.is_empty() => {
+                        format!("{} and {last}", before.join(" , "))
+                    }
+                    _ => items.join(""),
+                };
+                (Value::Items(items), spoken)
+            }
+            Values::Integer { low, high } => {
+                let range = usize::try_from(high - low).unwrap_or(0) + 1;
+                let number = low + draws.below(range) as i64;
+                let word = usize::try_from(number)
+                    .ok()
+                    .and_then(|n| NUMBERS.get(n))
+                    .filter(|_| draws.chance(1, 4));
+                let spoken =
+                    word.map_or(number.to_string(), |w| (*w).to_owned());
+                (Value::Integer(number), spoken)
+            }
+            Values::Digits { count } => {
+                let digit = |place| if place == 0 { 9 } else { 10 };
+                let digits: String = (0..*count)
+                    .map(|place| 10 - digit(place) + draws.below(digit(place)))
+                    .map(|digit| digit.to_string())
+                    .collect();
+                (Value::Text(digits.clone()), digits)
+            }
+            Values::Time => {
+                let (time, spoken) = time(draws);
+                (Value::Text(time), spoken)
+            }
+            Values::Choice { options } => {
+                let option = draws.pick(options).cloned().unwrap_or_default();
+                (Value::Text(option.clone()), option)
+            }
+            Values::Boolean { .. } => {
+                let truth = draws.chance(1, 2);
+                let said = draws.pick(&slot.spoken[usize::from(truth)]);
+                let said = said.map(|template| template.words(draws));
+                (Value::Boolean(truth), said.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// Numbers in words.
+const NUMBERS: [&str; 13] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
+    "nine", "ten", "eleven", "twelve",
+];
+
+/// Words that times are said with, beside those.
+const TIME_WORDS: &str =
+    "am pm half quarter past to in the morning afternoon evening";
+
+/// A time of the day and how people say it: `19:30`, `7:30 pm`, or `half past
+/// seven in the evening`.
+fn time(draws: &mut Draws) -> (String, String) {
+    let hour = draws.below(24);
+    let form = draws.below(10);
+    let in_words = form >= 8;
+    let minute =
+        if in_words { 15 * draws.below(4) } else { 5 * draws.below(12) };
+    let of_twelve = |hour: usize| (hour + 11) % 12 + 1;
+    let half = if hour < 12 { "am" } else { "pm" };
+    let spoken = match (form, minute) {
+        (0..4, _) => format!("{hour}:{minute:02}"),
+        (4..8, 0) => format!("{} {half}", of_twelve(hour)),
+        (4..8, _) => format!("{}:{minute:02} {half}", of_twelve(hour)),
+        _ => {
+            let part = match hour {
+                0..12 => "in the morning",
+                12..18 => "in the afternoon",
+                _ => "in the evening",
+            };
+            let own = NUMBERS[of_twelve(hour)];
+            let next = NUMBERS[of_twelve(hour + 1)];
+            match minute {
+                0 => format!("{own} {part}"),
+                15 => format!("quarter past {own} {part}"),
+                30 => format!("half past {own} {part}"),
+                _ => format!("quarter to {next} {part}"),
+            }
+        }
+    };
+    (format!("{hour:02}:{minute:02}"), spoken)
+}
+
+/// A family's tool under drawn names, its parameters in a drawn order; and
+/// the names of its parameters in the family's order.
+fn sheet(draws: &mut Draws, family: &Family) -> (Tool, Vec<String>) {
+    let mut pick =
+        |names: &[String]| draws.pick(names).cloned().unwrap_or_default();
+    let name = pick(&family.names);
+    let mut names: Vec<String> = Vec::new();
+    for slot in &family.slots {
+        // Two parameters of a tool may share a name's word: the first in the
+        // list is its own.
+        let drawn = pick(&slot.names);
+        let free = |name: &String| !names.contains(name);
+        let name = Some(drawn).filter(free);
+        let own = || slot.names.iter().find(|name| free(name)).cloned();
+        let name = name.or_else(own).unwrap_or_else(|| slot.slot.clone());
+        names.push(name);
+    }
+    let mut parameters: Vec<Parameter> = family
+        .slots
+        .iter()
+        .zip(&names)
+        .map(|(slot, name)| Parameter {
+            name: name.clone(),
+            kind: match &slot.values {
+                Values::Pool { .. } | Values::Digits { .. } => Kind::String,
+                Values::List { .. } => Kind::List,
+                Values::Integer { .. } => Kind::Integer,
+                Values::Time => Kind::Time,
+                Values::Choice { options } => Kind::Choice(options.clone()),
+                Values::Boolean { .. } => Kind::Boolean,
+            },
+            required: slot.required,
+        })
+        .collect();
+    draws.shuffle(&mut parameters);
+    (Tool { name, parameters }, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intents::language::Language;
+
+    fn generator() -> Generator {
+        Generator::new(4).unwrap()
+    }
+
+    #[test]
+    fn rouge_l_is_the_share_of_a_common_subsequence() {
+        let of = |a: &str, b: &str| rouge_l(&words(a), &words(b));
+        assert_eq!(of("a b c d", "a b c d"), 1.0);
+        assert_eq!(of("a b c d", "a x c y"), 0.5);
+        assert_eq!(of("a b", "b a"), 0.5);
+        assert_eq!(of("a b c", "a b c d e"), 0.75);
+        assert_eq!(of("a", "b"), 0.0);
+        assert_eq!(of("", "b"), 0.0);
+    }
+
+    #[test]
+    fn held_out_requests_are_apart_from_each_other_and_from_training() {
+        let generator = generator();
+        let held = generator.held_out(1, 200).unwrap();
+        assert_eq!(held.examples.len(), 200);
+        let unseen = held.examples.iter().filter(|one| !one.is_seen).count();
+        assert_eq!(unseen, 40);
+        let all: Vec<_> =
+            held.examples.iter().map(|e| words(&e.request)).collect();
+        for (i, a) in all.iter().enumerate() {
+            for (j, b) in all.iter().enumerate().skip(i + 1) {
+                let same = held.examples[i].family == held.examples[j].family;
+                assert!(!same || rouge_l(a, b) < NEAR, "{a:?} {b:?}");
+            }
+        }
+        let mut families = std::collections::BTreeSet::new();
+        for index in 0..400 {
+            let example = generator.training(1, index, &held).unwrap();
+            assert!(example.is_seen);
+            let own = words(&example.request);
+            assert!(!held.is_near(example.family, &own));
+            families.insert(example.family);
+        }
+        // Every family is still trained on.
+        assert_eq!(families.len(), 23);
+    }
+
+    #[test]
+    fn every_call_is_one_of_an_offered_tool_and_reads_back() {
+        let generator = generator();
+        let texts = generator.texts();
+        let language = Language::new(&texts, "").unwrap();
+        let held = generator.held_out(1, 60).unwrap();
+        let training = (0..200).map(|i| generator.training(3, i, &held));
+        let examples = held.examples.iter().cloned();
+        for example in examples.chain(training.map(Result::unwrap)) {
+            assert_eq!(example.tools.len(), 4);
+            for tool in &example.tools {
+                tool.check().unwrap();
+            }
+            let tool = &example.tools[example.right];
+            let tokens = language.call(tool, &example.call);
+            let text = language.render(&tokens);
+            let read = ToolCall::from_text(text.trim(), &example.tools);
+            assert_eq!(read.as_ref(), Ok(&example.call), "{text}");
+            // Nothing is said that the language cannot write.
+            let back = language.canonical(&example.request);
+            let same = |text: &str| text.replace([' ', ',', ':'], "");
+            assert_eq!(same(&back), same(&example.request));
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_same_when_it_is_drawn_again() {
+        let generator = generator();
+        let held = generator.held_out(1, 10).unwrap();
+        let draw = |seed, index| generator.training(seed, index, &held);
+        assert_eq!(draw(1, 5).unwrap(), draw(1, 5).unwrap());
+        assert_ne!(draw(1, 5).unwrap(), draw(1, 6).unwrap());
+        assert_ne!(draw(1, 5).unwrap(), draw(2, 5).unwrap());
+        let again = generator.held_out(1, 10).unwrap();
+        assert_eq!(held.examples, again.examples);
+    }
+
+    #[test]
+    fn times_are_said_in_ways_that_mean_them() {
+        let mut said = BTreeMap::new();
+        for stream in 0..20_000 {
+            let (time, spoken) = time(&mut Draws::new(1, stream));
+            assert!(super::super::schema::is_time(&time), "{time}");
+            let before = said.insert(spoken.clone(), time.clone());
+            assert!(before.is_none_or(|b| b == time), "{spoken}");
+        }
+        assert_eq!(said["half past seven in the evening"], "19:30");
+        assert_eq!(said["quarter to one in the afternoon"], "12:45");
+        assert_eq!(said["12 am"], "00:00");
+        assert_eq!(said["7:05"], "07:05");
+    }
+
+    #[test]
+    fn more_than_there_is_is_refused() {
+        let error = Generator::new(0).unwrap_err().to_string();
+        assert!(error.contains("`offered`"), "{error}");
+        assert!(Generator::new(1000).is_err());
+    }
+}
