@@ -116,9 +116,8 @@ fn series(
             .or_default()
             .entry(one.precision().to_owned())
             .or_default();
-        let is_met = |(_, met): &(f64, Reading)| {
-            met.case.model == one.case.model
-        };
+        let is_met =
+            |(_, met): &(f64, Reading)| met.case.model == one.case.model;
         if !points.iter().any(is_met) {
             points.push((*count, (*one).clone()));
         }

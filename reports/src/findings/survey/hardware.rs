@@ -1,5 +1,6 @@
 //! The same case at several places: which machine takes how long for it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{Case, Provenance};
@@ -19,7 +20,7 @@ pub(crate) struct AcrossPlaces {
     pub(crate) readings: Vec<Reading>,
 }
 
-/// The cases with the most provenances, then those at the most places: a few
+/// The cases with the most provenances, then with the most readings: a few
 /// of each workload and phase, and how many more there are.
 pub(crate) fn across_places(
     readings: &[Reading],
@@ -31,17 +32,16 @@ pub(crate) fn across_places(
         for one in own {
             cases.entry(&one.case).or_default().push(one);
         }
-        let mut counted: Vec<((usize, usize), &Case, Vec<&Reading>)> = cases
+        let mut counted: Vec<(usize, &Case, Vec<&Reading>)> = cases
             .into_iter()
-            .map(|(case, own)| (spread(&own), case, own))
-            .filter(|((_, places), _, _)| *places >= LEAST_PLACES)
+            .filter(|(_, own)| machines(own) >= LEAST_PLACES)
+            .map(|(case, own)| (provenances(&own), case, own))
             .collect();
-        // Stable: of as many places, the first case by name.
-        counted.sort_by_key(|(count, _, _)| std::cmp::Reverse(*count));
+        // Stable: of which as much is known, the first case by name.
+        counted.sort_by_key(|(kinds, _, own)| Reverse((*kinds, own.len())));
         left_out += counted.len().saturating_sub(MOST_CASES);
         for (_, case, own) in counted.into_iter().take(MOST_CASES) {
-            let mut readings: Vec<Reading> =
-                own.into_iter().cloned().collect();
+            let mut readings: Vec<Reading> = own.into_iter().cloned().collect();
             readings.sort_by(|a, b| {
                 let key = |one: &Reading| {
                     let machine = machine(&one.place).to_owned();
@@ -55,13 +55,18 @@ pub(crate) fn across_places(
     (shown, left_out)
 }
 
-/// Provenances and machines of some readings.
-fn spread(own: &[&Reading]) -> (usize, usize) {
-    let kinds: BTreeSet<Provenance> =
+/// How many provenances some readings have.
+fn provenances(own: &[&Reading]) -> usize {
+    let met: BTreeSet<Provenance> =
         own.iter().map(|one| one.provenance).collect();
-    let machines: BTreeSet<&str> =
+    met.len()
+}
+
+/// On how many machines some readings were had.
+fn machines(own: &[&Reading]) -> usize {
+    let met: BTreeSet<&str> =
         own.iter().map(|one| machine(&one.place)).collect();
-    (kinds.len(), machines.len())
+    met.len()
 }
 
 /// A place without its unit and runtime, which a publication does not name:

@@ -8,9 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_schema::{
-    Case, Prediction, Provenance, PublishedPoint, Runtime,
-};
+use assay_schema::{Case, Prediction, Provenance, PublishedPoint, Runtime};
 
 use super::{LEAST_MODELS, Quantity, belongs, model_of, rank};
 use crate::findings::{RunFindings, Setting, is_study};
@@ -74,9 +72,10 @@ pub(crate) fn parted_memory(runs: &[RunFindings<'_>]) -> Vec<PartedMemory> {
             }
             let predict_on = &run.data.header.plan.predict_on;
             let rank = rank(predict_on, &prediction.profile);
-            by_workload.entry(case.workload.clone()).or_default().push(
-                Parted { case, rank, prediction },
-            );
+            by_workload
+                .entry(case.workload.clone())
+                .or_default()
+                .push(Parted { case, rank, prediction });
         }
     }
     let published: Vec<(Case, &PublishedPoint)> = runs
@@ -110,8 +109,7 @@ fn at_one_setting(
         let models: BTreeSet<&str> =
             printed.iter().map(|one| one.model.as_str()).collect();
         let score = (models.len(), predicted.len());
-        let is_better =
-            best.as_ref().is_none_or(|(most, _)| score > *most);
+        let is_better = best.as_ref().is_none_or(|(most, _)| score > *most);
         if predicted.len() < LEAST_MODELS || !is_better {
             continue;
         }
@@ -147,10 +145,8 @@ fn predicted_at(own: &[Parted<'_>], setting: &Setting) -> Vec<PartedMemory> {
             *first = one;
         }
     }
-    let most = precisions
-        .into_iter()
-        .rev()
-        .max_by_key(|(_, models)| models.len());
+    let most =
+        precisions.into_iter().rev().max_by_key(|(_, models)| models.len());
     let Some((precision, models)) = most else { return Vec::new() };
     models
         .into_values()

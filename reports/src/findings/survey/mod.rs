@@ -161,8 +161,9 @@ fn once_each(mut all: Vec<Reading>) -> Vec<Reading> {
     all.sort_by(|a, b| {
         (a.provenance, a.rank, &a.place, &a.case)
             .cmp(&(b.provenance, b.rank, &b.place, &b.case))
-            .then_with(|| a.value.point.total_cmp(&b.value.point))
+            // Of several sources the first by name, not the smallest value.
             .then_with(|| a.value.method.cmp(&b.value.method))
+            .then_with(|| a.value.point.total_cmp(&b.value.point))
     });
     all.dedup_by(|next, kept| {
         (next.provenance, &next.place, &next.case)
@@ -338,8 +339,7 @@ fn by_phase(readings: &[Reading]) -> BTreeMap<Group, Vec<&Reading>> {
     let mut groups: BTreeMap<Group, Vec<&Reading>> = BTreeMap::new();
     for one in readings {
         let Some(phase) = &one.case.phase else { continue };
-        let key =
-            (one.case.workload.clone(), phase_rank(phase), phase.clone());
+        let key = (one.case.workload.clone(), phase_rank(phase), phase.clone());
         groups.entry(key).or_default().push(one);
     }
     groups

@@ -11,9 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_schema::{Case, Estimate, Precision, Provenance};
 use assay_statistics::ratio_estimate;
 
-use super::{
-    Quantity, Reading, exact, published_per_token, readings,
-};
+use super::{Quantity, Reading, exact, published_per_token, readings};
 use crate::findings::RunFindings;
 use crate::findings::settings::phase_rank;
 
@@ -188,9 +186,10 @@ fn longest_axis(own: &[&Reading]) -> Option<String> {
             }
         }
     }
-    let longest = values.into_iter().rev().max_by_key(|(axis, values)| {
-        (values.len(), LENGTHS.contains(axis))
-    });
+    let longest = values
+        .into_iter()
+        .rev()
+        .max_by_key(|(axis, values)| (values.len(), LENGTHS.contains(axis)));
     longest.map(|(axis, _)| axis.to_owned())
 }
 
@@ -201,9 +200,8 @@ fn curve(
     base: &str,
 ) -> PrecisionCurve {
     let of = |format: &str| {
-        let own = points.iter().filter(move |(_, one)| {
-            one.precision() == format
-        });
+        let own =
+            points.iter().filter(move |(_, one)| one.precision() == format);
         own.copied().collect::<Vec<(f64, &Reading)>>()
     };
     let bases = of(base);
@@ -265,7 +263,10 @@ mod tests {
         ];
         let found = groups(&readings, false);
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].base.as_str(), &*found[0].axis), ("f16", "prompt"));
+        assert_eq!(
+            (found[0].base.as_str(), &*found[0].axis),
+            ("f16", "prompt")
+        );
         let shown: Vec<(&str, Vec<f64>)> = found[0]
             .curves
             .iter()

@@ -79,9 +79,9 @@ fn of_run(run: &RunFindings<'_>) -> Vec<Quality> {
     let mut all: Vec<Quality> =
         met.into_values().filter(|quality| compared(quality)).collect();
     for quality in &mut all {
-        quality.values.sort_by_key(|(format, _)| {
-            (width_rank(format), format.clone())
-        });
+        quality
+            .values
+            .sort_by_key(|(format, _)| (width_rank(format), format.clone()));
     }
     all
 }

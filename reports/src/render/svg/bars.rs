@@ -126,10 +126,7 @@ fn row(
         let style = palette::INK.stroke_width(2);
         area.draw(&PathElement::new(vec![(low, y), (high, y)], style))?;
         for x in [low, high] {
-            area.draw(&PathElement::new(
-                vec![(x, y - 4), (x, y + 4)],
-                style,
-            ))?;
+            area.draw(&PathElement::new(vec![(x, y - 4), (x, y + 4)], style))?;
         }
     }
     Ok(())

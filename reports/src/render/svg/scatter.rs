@@ -177,11 +177,7 @@ fn name(
     // A line higher, over the marks that stand at the same height.
     let above = (y - 9).max(frame.top + 6);
     let text = cut(name, SMALL, room.max(text_width("mmm", SMALL)));
-    area.draw(&Text::new(
-        text,
-        (at, above),
-        quiet(SMALL, anchor, VPos::Center),
-    ))
+    area.draw(&Text::new(text, (at, above), quiet(SMALL, anchor, VPos::Center)))
 }
 
 fn key(

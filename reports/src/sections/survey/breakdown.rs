@@ -103,8 +103,7 @@ fn drawn(bars: &[Bar]) -> (Vec<&Bar>, usize) {
     let count = predicted.len();
     let is_kept = |index: usize| {
         count <= MOST_MODELS
-            || index * MOST_MODELS / count
-                != (index + 1) * MOST_MODELS / count
+            || index * MOST_MODELS / count != (index + 1) * MOST_MODELS / count
     };
     let kept: Vec<&str> = predicted
         .iter()
@@ -120,9 +119,8 @@ fn drawn(bars: &[Bar]) -> (Vec<&Bar>, usize) {
 /// The parts with a colour of their own, in order: all, or the largest where
 /// those are too many.
 fn own_parts<'a>(breakdown: &'a Breakdown, bars: &[&Bar]) -> Vec<&'a str> {
-    let largest = |part: &str| {
-        bars.iter().map(|bar| bar.share(part)).fold(0.0, f64::max)
-    };
+    let largest =
+        |part: &str| bars.iter().map(|bar| bar.share(part)).fold(0.0, f64::max);
     let mut parts: Vec<&str> = breakdown
         .parts
         .iter()
@@ -142,10 +140,8 @@ fn figure(way: &Way, breakdown: &Breakdown, id: &str, title: &str) -> Figure {
     let (bars, left_out) = drawn(&breakdown.bars);
     let own = own_parts(breakdown, &bars);
     let others = |bar: &Bar| -> f64 {
-        let gathered = breakdown
-            .parts
-            .iter()
-            .filter(|part| !own.contains(&part.as_str()));
+        let gathered =
+            breakdown.parts.iter().filter(|part| !own.contains(&part.as_str()));
         gathered.map(|part| bar.share(part)).sum()
     };
     let is_gathered = bars.iter().any(|bar| others(bar) > 0.0);
@@ -231,12 +227,12 @@ fn table(breakdown: &Breakdown, id: String, title: String) -> Table {
                 None => Cell::none(),
             },
         ];
-        row.extend(breakdown.parts.iter().map(|part| {
-            match bar.shares.get(part) {
+        row.extend(breakdown.parts.iter().map(
+            |part| match bar.shares.get(part) {
                 Some(share) => Cell::value(*share, "%", bar.provenance),
                 None => Cell::none(),
-            }
-        }));
+            },
+        ));
         table.rows.push(row);
     }
     table.bulk = table.rows.len() > LONG;

@@ -103,7 +103,7 @@ fn figure(quantity: Quantity, panels: &[FitPanel]) -> Figure {
              logarithmic. R² and the number of models n stand beside each \
              place. Parameters are counted by the trace, for published \
              values too. Vertical lines are intervals.{}",
-            left_out_text(left_out, "series")
+            left_out_text(left_out, "place")
         ),
         picture: Picture::Scatter(Scatter { panels: drawn }),
         data: None,

@@ -70,8 +70,7 @@ fn group(one: &AcrossPlaces) -> BarGroup {
         .take(MOST_BARS)
         .map(|reading| {
             let value = &reading.value;
-            let interval =
-                has_width(value).then_some((value.low, value.high));
+            let interval = has_width(value).then_some((value.low, value.high));
             BarRow {
                 label: printable(&reading.place),
                 remark: show(value.point, interval, "s").value(),

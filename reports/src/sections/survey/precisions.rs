@@ -103,10 +103,7 @@ fn figure(quantity: Quantity, groups: &[PrecisionGroup]) -> Figure {
     }
 }
 
-fn panel(
-    group: &PrecisionGroup,
-    styles: &BTreeMap<&str, usize>,
-) -> CurvePanel {
+fn panel(group: &PrecisionGroup, styles: &BTreeMap<&str, usize>) -> CurvePanel {
     let curves = group
         .curves
         .iter()
@@ -119,9 +116,7 @@ fn panel(
             points: curve
                 .points
                 .iter()
-                .map(|one| {
-                    (Spread::exact(one.size), Spread::from(&one.ratio))
-                })
+                .map(|one| (Spread::exact(one.size), Spread::from(&one.ratio)))
                 .collect(),
             connected: curve.points.len() > 1,
         })
