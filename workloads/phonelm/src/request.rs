@@ -414,6 +414,7 @@ pub(crate) fn decoder(
         tokens,
         task: String::new(),
         shots: 0,
+        train_steps: 0,
         precision,
     }
 }

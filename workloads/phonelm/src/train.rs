@@ -91,7 +91,7 @@ fn value_of(loss: &Tensor<1>) -> f64 {
 }
 
 /// Trains a decoder from random weights on `tokens` tokens of a text, in whole
-/// steps of [`BATCH`] rows of [`ROW`] tokens and at least one.
+/// steps of `BATCH` rows of `ROW` tokens and at least one.
 ///
 /// # Errors
 /// A vocabulary or a context too small for the text's rows; a loss that is not

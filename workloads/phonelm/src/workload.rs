@@ -298,7 +298,7 @@ mod tests {
     fn what_this_engine_does_not_measure_is_refused() {
         let context = Context::new("cpu", 1);
         for case in [
-            "phonelm/candidate/decode precision=q4_0",
+            "phonelm/candidate/train-step precision=q4_0",
             "phonelm/intents/call precision=q4_0",
         ] {
             let refused =

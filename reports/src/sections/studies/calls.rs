@@ -124,7 +124,7 @@ pub(super) fn figure(study: &Study<'_>, id: &str) -> Option<Figure> {
             soft accuracy gives part of the credit for part of a call."
             .into(),
         picture: Picture::Stacked(Stacked {
-            parts: vec!["exact", "soft beyond exact"],
+            parts: vec!["exact".into(), "soft beyond exact".into()],
             rows,
             unit: "%",
             mark: None,

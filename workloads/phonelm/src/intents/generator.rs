@@ -273,7 +273,7 @@ impl Generator {
 
     /// Words of a pool: in held-out requests half are those that no training
     /// saw.
-    fn from_pool(&self, draws: &mut Draws, pool: &str, split: Split) -> String {
+    fn of_pool(&self, draws: &mut Draws, pool: &str, split: Split) -> String {
         let Some(pool) = self.families.pools.get(pool) else {
             return String::new();
         };
@@ -296,7 +296,7 @@ impl Generator {
     ) -> (Value, String) {
         match &slot.values {
             Values::Pool { pool } => {
-                let words = self.from_pool(draws, pool, split);
+                let words = self.of_pool(draws, pool, split);
                 (Value::Text(words.clone()), words)
             }
             Values::List { pool } => {
@@ -304,7 +304,7 @@ impl Generator {
                 let count = 1 + draws.below(3);
                 let mut items: Vec<String> = Vec::new();
                 for _ in 0..count {
-                    let item = self.from_pool(draws, pool, split);
+                    let item = self.of_pool(draws, pool, split);
                     if !items.contains(&item) {
                         items.push(item);
                     }
@@ -501,7 +501,7 @@ mod tests {
             let read = ToolCall::from_text(text.trim(), &example.tools);
             assert_eq!(read.as_ref(), Ok(&example.call), "{text}");
             // Nothing is said that the language cannot write.
-            let back = language.canonical(&example.request);
+            let back = language.render(&language.tokens(&example.request));
             let same = |text: &str| text.replace([' ', ',', ':'], "");
             assert_eq!(same(&back), same(&example.request));
         }

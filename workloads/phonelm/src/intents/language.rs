@@ -338,11 +338,6 @@ impl Language {
         text
     }
 
-    /// A text as it comes back from its tokens: what values are compared as.
-    pub(crate) fn canonical(&self, text: &str) -> String {
-        self.render(&self.tokens(text))
-    }
-
     /// A prompt: the tools, the request, and the mark before the answer.
     pub(crate) fn prompt(&self, tools: &[Tool], request: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
@@ -458,7 +453,7 @@ mod tests {
             let found = language.tokens(text);
             assert_eq!(found.len(), tokens, "{text}: {found:?}");
             assert_eq!(language.render(&found), back);
-            assert_eq!(language.canonical(back), back);
+            assert_eq!(language.render(&language.tokens(back)), back);
         }
     }
 

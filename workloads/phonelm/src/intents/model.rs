@@ -158,11 +158,11 @@ pub(crate) fn loss(
     let flat = hidden.reshape([b * t, d]); // [B T, D]
     let mean = |judged: &[Judged]| {
         let n = judged.len();
-        let ids = |each: &dyn Fn(&Judged) -> i64| {
-            judged.iter().map(each).collect::<Vec<i64>>()
-        };
-        let places = TensorData::new(ids(&|(at, _)| *at as i64), [1, n]);
-        let targets = TensorData::new(ids(&|(_, id)| i64::from(*id)), [n]);
+        let places: Vec<i64> = judged.iter().map(|one| one.0 as i64).collect();
+        let targets: Vec<i64> =
+            judged.iter().map(|one| i64::from(one.1)).collect();
+        let places = TensorData::new(places, [1, n]);
+        let targets = TensorData::new(targets, [n]);
         let places = Tensor::<2, Int>::from_data(places, device);
         let targets = Tensor::<1, Int>::from_data(targets, device);
         // Rows picked by index are what an embedding is: the head sees the

@@ -279,7 +279,7 @@ mod tests {
         Ok((0..2).map(row).collect())
     }
 
-    fn course<'a>(steps: u64, kept: Option<&'a Kept>) -> Course<'a> {
+    fn course(steps: u64, kept: Option<&Kept>) -> Course<'_> {
         Course { name: "test", steps, learned: Learned::Answers, kept }
     }
 

@@ -93,7 +93,8 @@ fn stages(search: &Search) -> VecDeque<Stage> {
     if search.finalists == 0 {
         return all;
     }
-    let seeds = || (0..search.seeds).map(|i| search.seed.saturating_add(i));
+    let first = search.seed;
+    let seeds = || (0..search.seeds).map(move |i| first.saturating_add(i));
     for finalist in 0..search.finalists {
         all.extend(seeds().map(|seed| Stage::Train { finalist, seed }));
     }
