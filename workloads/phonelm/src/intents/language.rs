@@ -194,6 +194,20 @@ fn pieces(word: &str) -> impl Iterator<Item = u32> {
     })
 }
 
+/// The glue round a value: before it, after it before the next name, after
+/// the last.
+fn around(kind: &Kind) -> [u32; 3] {
+    match kind {
+        Kind::Integer | Kind::Boolean => {
+            [glue::BARE, glue::BARE_NEXT, glue::BARE_CLOSE]
+        }
+        Kind::List => [glue::ITEMS, glue::ITEMS_NEXT, glue::ITEMS_CLOSE],
+        Kind::String | Kind::Time | Kind::Choice(_) => {
+            [glue::TEXT, glue::NEXT, glue::CLOSE]
+        }
+    }
+}
+
 impl Language {
     /// The language of texts of its own, all of whose words get a token, and
     /// of prose, whose most frequent words get those that are left.
@@ -351,20 +365,29 @@ impl Language {
     }
 
     /// Appends a tool as a prompt has it: its name, and the type of each
-    /// parameter in the place where a call has the value.
+    /// parameter in the place where a call has the value, in the same glue: so
+    /// a model that never saw a call has read every token of one.
     pub(crate) fn sheet(&self, tool: &Tool, tokens: &mut Vec<u32>) {
         tokens.push(glue::OPEN);
         self.encode(&tool.name, tokens);
-        for (i, parameter) in tool.parameters.iter().enumerate() {
-            tokens.push(if i == 0 { glue::FIRST } else { glue::NEXT });
+        // How the parameter before ended: glue to the next name, to the end.
+        let mut ends = [glue::FIRST, glue::NONE];
+        for parameter in &tool.parameters {
+            tokens.push(ends[0]);
             self.encode(&parameter.name, tokens);
-            tokens.push(glue::TEXT);
+            let [before, next, close] = around(&parameter.kind);
+            ends = [next, close];
+            tokens.push(before);
             match &parameter.kind {
                 Kind::String => self.encode("string", tokens),
                 Kind::Integer => self.encode("integer", tokens),
                 Kind::Boolean => self.encode("boolean", tokens),
                 Kind::Time => self.encode("time", tokens),
-                Kind::List => self.encode("list", tokens),
+                Kind::List => {
+                    self.encode("string", tokens);
+                    tokens.push(glue::ITEM);
+                    self.encode("string", tokens);
+                }
                 Kind::Choice(options) => {
                     for (i, option) in options.iter().enumerate() {
                         if i > 0 {
@@ -378,8 +401,7 @@ impl Language {
                 tokens.push(glue::OPTIONAL);
             }
         }
-        let is_bare = tool.parameters.is_empty();
-        tokens.push(if is_bare { glue::NONE } else { glue::CLOSE });
+        tokens.push(ends[1]);
     }
 
     /// A call of a tool, its arguments in the tool's order, and the end.
