@@ -7,13 +7,13 @@ use crate::place::{ASSAY, Place};
 
 /// `$1` is the binary, `$2` a folder to mount on. Exit 90: no such mount.
 const SCRIPT: &str = r#"
-mount -t tmpfs -o size=400k none "$2" 2>/dev/null || exit 90
+mount -t tmpfs -o size=1200k none "$2" 2>/dev/null || exit 90
 cd "$2" || exit 90
 "$1" run slm/tiny/prefill slm/tiny/decode slm/tiny/train-step \
     --budget 100ms --out out > /dev/null 2> "$2/../first" &
 wait $!
-head -c 1000000 /dev/zero > filler 2> /dev/null
-rm out/cases/*decode* && head -c 1000000 /dev/zero >> filler 2> /dev/null
+head -c 3000000 /dev/zero > filler 2> /dev/null
+rm out/cases/*decode* && head -c 3000000 /dev/zero >> filler 2> /dev/null
 "$1" run --resume out > /dev/null 2> "$2/../resumed"
 echo "resume: $?"
 rm filler

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use assay_schema::{Case, Provenance, PublishedPoint};
 
-use super::{FitPanel, LEAST_MODELS, Model, Quantity, Reading};
+use super::{FitPanel, LEAST_MODELS, Quantity, Reading};
 use crate::findings::{RunFindings, Setting};
 
 /// One capability against one cost.

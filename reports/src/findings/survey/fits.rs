@@ -105,8 +105,8 @@ fn series(
     parameters: &BTreeMap<Model, f64>,
 ) -> Vec<FitSeries> {
     type Key = (Provenance, usize, String);
-    let mut places: BTreeMap<Key, BTreeMap<String, Vec<(f64, Reading)>>> =
-        BTreeMap::new();
+    type Points = Vec<(f64, Reading)>;
+    let mut places: BTreeMap<Key, BTreeMap<String, Points>> = BTreeMap::new();
     for one in readings.iter().filter(|one| belongs(&one.case, setting)) {
         let Some(count) = parameters.get(&model_of(&one.case)) else {
             continue;

@@ -171,7 +171,7 @@ fn along_an_axis(own: &[&Reading], per_token: bool) -> Vec<PrecisionGroup> {
 
 /// A whole number above zero.
 fn size(value: &str) -> Option<f64> {
-    let size: u64 = value.parse().ok().filter(|size| *size > 0)?;
+    let size = value.parse::<u64>().ok().filter(|size| *size > 0)?;
     Some(size as f64)
 }
 

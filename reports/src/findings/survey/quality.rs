@@ -76,8 +76,7 @@ fn of_run(run: &RunFindings<'_>) -> Vec<Quality> {
     let compared = |quality: &Quality| {
         formats.get(&quality.case).is_some_and(|own| own.len() > 1)
     };
-    let mut all: Vec<Quality> =
-        met.into_values().filter(|quality| compared(quality)).collect();
+    let mut all: Vec<Quality> = met.into_values().filter(compared).collect();
     for quality in &mut all {
         quality
             .values

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::forward::packed_len;
+use super::forward::{packed_len, turned_channels};
 use super::plan::{Geometry, Plan, Source};
 use crate::math::multiversion;
 use crate::micro::{Level, PANEL, ROWS, Sums, Walk, tile, tiles};
@@ -93,17 +93,33 @@ multiversion! {
     }
 }
 
-/// The weights' own layout, from panels.
+/// The weights' own layout, from panels: the way back of `pack_weight`.
 fn unpack(sums: &[f32], g: &Geometry) -> Vec<f32> {
     let (depth, window) = (g.taps(), g.kernel[0] * g.kernel[1]);
+    let together = turned_channels(window);
+    let room = together * window;
     fill(g.outputs * depth, |out| {
         share_parts(out, depth * PANEL, |first, out| {
-            let panel = &sums[first..];
-            for (col, out) in out.chunks_exact_mut(depth).enumerate() {
-                for (c, out) in out.chunks_exact_mut(window).enumerate() {
-                    for (at, out) in out.iter_mut().enumerate() {
-                        let row = at * g.channels + c;
-                        out.write(panel[row * PANEL + col]);
+            let (panel, _) = sums[first..].as_chunks::<PANEL>();
+            let outputs = out.len() / depth;
+            let mut buffer = vec![0.0; outputs * room];
+            for first in (0..g.channels).step_by(together) {
+                let channels = first..g.channels.min(first + together);
+                let len = channels.len() * window;
+                for (i, c) in channels.enumerate() {
+                    for at in 0..window {
+                        let cells = panel[at * g.channels + c].iter();
+                        let values = buffer[i * window + at..].iter_mut();
+                        for (value, sum) in values.step_by(room).zip(cells) {
+                            *value = *sum;
+                        }
+                    }
+                }
+                let rows = out.chunks_exact_mut(depth);
+                for (out, row) in rows.zip(buffer.chunks_exact(room)) {
+                    let out = &mut out[first * window..][..len];
+                    for (out, value) in out.iter_mut().zip(row) {
+                        out.write(*value);
                     }
                 }
             }

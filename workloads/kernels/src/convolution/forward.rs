@@ -2,6 +2,7 @@
 //! too: both run over a [`Plan`] with weights packed for it.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::plan::{Geometry, Plan, Source};
 use crate::micro::{Level, PANEL, Sums, Walk, tile, tiles};
@@ -13,33 +14,58 @@ pub(super) fn packed_len(depth: usize, cols: usize) -> usize {
     cols.div_ceil(PANEL) * depth * PANEL
 }
 
-/// Panels of [`PANEL`] columns; `write(column, cell of row 0)` gets the cells
-/// of one column, whose rows are `PANEL` apart.
+/// Panels of [`PANEL`] columns; `write(columns, panel)` gets the rows of a
+/// panel, [`PANEL`] values each, all zero.
 fn pack(
     depth: usize,
     cols: usize,
-    write: impl Fn(usize, &mut [f32]) + Sync,
+    write: impl Fn(Range<usize>, &mut [[f32; PANEL]]) + Sync,
 ) -> Vec<f32> {
     fill(packed_len(depth, cols), |out| {
         share_parts(out, depth * PANEL, |first, panel| {
             panel.fill(MaybeUninit::new(0.0));
-            let panel = written(panel);
+            let (panel, _) = written(panel).as_chunks_mut();
             let first = first / depth;
-            for col in first..cols.min(first + PANEL) {
-                write(col, &mut panel[col - first..]);
-            }
+            write(first..cols.min(first + PANEL), panel);
         });
     })
 }
 
+/// Values of one output that are turned at a time: 32 outputs' are 16 KiB, so
+/// that they stay in the first cache.
+const TURNED: usize = 128;
+
+/// Channels whose weights are turned together, for windows of that size.
+pub(super) fn turned_channels(window: usize) -> usize {
+    (TURNED / window).max(1)
+}
+
 /// Weights [O, C, kh, kw] as rows (height, width, channel), columns `o`.
+///
+/// A few channels of all outputs of a panel are brought together first: then
+/// memory is read and written in order, and only the small buffer is not.
 pub(super) fn pack_weight(weight: &[f32], g: &Geometry) -> Vec<f32> {
     let (depth, window) = (g.taps(), g.kernel[0] * g.kernel[1]);
-    pack(depth, g.outputs, |o, cells| {
-        let weight = &weight[o * depth..][..depth];
-        for (c, weight) in weight.chunks_exact(window).enumerate() {
-            for (at, &w) in weight.iter().enumerate() {
-                cells[(at * g.channels + c) * PANEL] = w;
+    let together = turned_channels(window);
+    let room = together * window;
+    pack(depth, g.outputs, |outputs, panel| {
+        let mut buffer = vec![0.0; outputs.len() * room];
+        for first in (0..g.channels).step_by(together) {
+            let channels = first..g.channels.min(first + together);
+            let len = channels.len() * window;
+            for (o, row) in outputs.clone().zip(buffer.chunks_exact_mut(room)) {
+                let from = o * depth + first * window;
+                row[..len].copy_from_slice(&weight[from..from + len]);
+            }
+            for (i, c) in channels.enumerate() {
+                for at in 0..window {
+                    let cells = &mut panel[at * g.channels + c];
+                    let values = buffer[i * window + at..].iter();
+                    for (cell, w) in cells.iter_mut().zip(values.step_by(room))
+                    {
+                        *cell = *w;
+                    }
+                }
             }
         }
     })
@@ -54,14 +80,23 @@ pub(super) fn pack_turned(
 ) -> Vec<f32> {
     let window = g.kernel[0] * g.kernel[1];
     let places = folded.kernel[0] * folded.kernel[1];
-    pack(places * g.outputs, folded.channels, |col, cells| {
-        for place in 0..places {
-            // The tap as the unfolded weights count it.
-            let tap = (places - 1 - place) * folded.channels + col;
-            let at = tap % g.channels * window + tap / g.channels;
-            for o in 0..g.outputs {
-                let row = place * g.outputs + o;
-                cells[row * PANEL] = weight[o * g.taps() + at];
+    pack(places * g.outputs, folded.channels, |columns, panel| {
+        // The taps as the unfolded weights count them, from the last place.
+        let taps: Vec<usize> = (0..places)
+            .rev()
+            .flat_map(|place| {
+                let first = place * folded.channels;
+                columns.clone().map(move |col| first + col)
+            })
+            .map(|tap| tap % g.channels * window + tap / g.channels)
+            .collect();
+        let wide = columns.len().max(1);
+        for (o, weight) in weight.chunks_exact(g.taps().max(1)).enumerate() {
+            for (place, taps) in taps.chunks_exact(wide).enumerate() {
+                let cells = panel[place * g.outputs + o].iter_mut();
+                for (cell, &tap) in cells.zip(taps) {
+                    *cell = weight[tap];
+                }
             }
         }
     })

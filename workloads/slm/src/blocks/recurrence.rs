@@ -144,7 +144,7 @@ impl Recurrent {
         };
         let all = Tensor::cat(vec![before, x], 1); // [B, c - 1 + T, W]
         let bias = self.convolution_bias.val().reshape([1, 1, w]);
-        let mut y = None;
+        let mut y: Option<Tensor<3>> = None;
         for j in 0..sees {
             let tap = weight.clone().slice([0..w, 0..1, j..j + 1]);
             let part = all.clone().slice([0..b, j..j + t, 0..w])

@@ -37,7 +37,7 @@ pub(super) fn trained(
     let mut model =
         Decoder::new(&mut Parameters::random(&device, seed), config, ROW);
     let mut optimizer = Optimizer::new(ADAMW);
-    let text = to_train_on()?;
+    let text = if steps > 0 { to_train_on()? } else { Vec::new() };
     let row = ROW.min(config.context);
     for step in 0..steps {
         let tokens: Vec<i64> = rows(&text, step, row)
