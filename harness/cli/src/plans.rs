@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 20] = [
+const SHIPPED: [(&str, &str); 23] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -35,6 +35,9 @@ const SHIPPED: [(&str, &str); 20] = [
     ("instaflow-quick", include_str!("../plans/instaflow-quick.toml")),
     ("instaflow-default", include_str!("../plans/instaflow-default.toml")),
     ("instaflow-full", include_str!("../plans/instaflow-full.toml")),
+    ("mstar-quick", include_str!("../plans/mstar-quick.toml")),
+    ("mstar-default", include_str!("../plans/mstar-default.toml")),
+    ("mstar-full", include_str!("../plans/mstar-full.toml")),
 ];
 
 /// The plan that the arguments ask for, every case complete.

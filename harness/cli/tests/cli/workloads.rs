@@ -28,7 +28,15 @@ fn workloads_json_is_an_array_of_the_contracts_objects() {
         list.iter().map(|w| w["workload"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["operators", "slm", "interference", "snr", "fastfold", "instaflow"]
+        [
+            "operators",
+            "slm",
+            "interference",
+            "snr",
+            "fastfold",
+            "instaflow",
+            "mstar"
+        ]
     );
     for workload in list {
         let keys: Vec<&String> = workload.as_object().unwrap().keys().collect();

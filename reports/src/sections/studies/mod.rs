@@ -5,7 +5,9 @@
 //! largest; published numbers stand in a table of their own beside it.
 
 mod accuracy;
+mod arms;
 mod confusion;
+mod dynamics;
 mod methods;
 mod panels;
 mod tables;
@@ -76,8 +78,10 @@ fn section(
         figures.extend(methods::against_time(study, &id));
         figures.extend(methods::published(study, &id));
     }
+    figures.extend(dynamics::figures(study, &id));
     blocks.extend(figures.into_iter().map(Block::Figure));
     blocks.extend(methods.map(Block::Table));
+    blocks.extend(arms::tables(study, &id).into_iter().map(Block::Table));
     if tables::has_costs(study) {
         blocks.push(Block::Table(tables::settings(study, &id)));
     }
