@@ -1,5 +1,5 @@
 //! Writes a report from made-up numbers, to look at the page:
-//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation|study|small-study|blocks]`.
+//! `cargo run -p assay-reports --example sample_report -- OUT [run|two|validation|study|small-study|blocks|survey]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,6 +24,9 @@ fn main() {
     }
     if what == "blocks" {
         runs = vec![synthetic::blocks::small_blocks()];
+    }
+    if what == "survey" {
+        runs = vec![synthetic::survey::survey()];
     }
     if what == "two" {
         runs.push(synthetic::tour("another-synthetic-host"));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use assay_schema::{
     Case, ClaimFinding, Estimate, Prediction, ProfileSummary, PublishedPoint,
-    Record, RunHeader,
+    Record, RunHeader, Runtime, Seconds,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,32 @@ pub struct RunData {
     pub profiles: Vec<ProfileSummary>,
     /// Claims with their rulings.
     pub claims: Vec<ClaimFinding>,
-    /// Numbers of somebody's paper or table.
+    /// Numbers of somebody's paper or table. Beside a metric's own name
+    /// (`time`, `memory_peak`) two kinds are read by a survey's figures:
+    /// `part_NAME`, a module's share of a pass in per cent, and
+    /// `memory_part/NAME`, what of the memory NAME holds. A share in per cent
+    /// of a case without a phase is a capability of the model.
     pub published: Vec<PublishedPoint>,
+    /// Predictions by module of the model, in any order; wanted are those of
+    /// [`taken_apart`](crate::taken_apart).
+    #[serde(default)]
+    pub modules: Vec<ModuleTimes>,
+}
+
+/// A predicted pass by module of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModuleTimes {
+    /// The predicted case, every axis filled in.
+    pub case: Case,
+    /// Hardware profile.
+    pub profile: String,
+    /// Unit of the profile.
+    pub unit: String,
+    /// Runtime.
+    pub runtime: Runtime,
+    /// Module (`attention`, `head`), all layers together, to the seconds of
+    /// its kernels; what the host adds beside kernels is in none.
+    pub seconds: BTreeMap<String, Seconds>,
 }
 
 /// What a prediction is held against.

@@ -30,8 +30,10 @@ mod sections;
 pub use calendar::utc;
 pub use choice::{Format, Kind};
 pub use error::ReportError;
+pub use findings::taken_apart;
 pub use input::{
-    Fold, LeftOut, LeftOutBy, Observed, RunData, Validation, ValidationRow,
+    Fold, LeftOut, LeftOutBy, ModuleTimes, Observed, RunData, Validation,
+    ValidationRow,
 };
 
 /// A file of a report.

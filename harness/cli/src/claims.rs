@@ -105,6 +105,7 @@ fn survey(
         by_model.entry(&case.model).or_default().push(case);
     }
     let mut points = assay_slm::published()?;
+    points.extend(memory()?);
     points.retain(|point| {
         let Ok(of) = point.case.parse::<Case>() else { return false };
         let Some(cases) = by_model.get(of.model.as_str()) else {
@@ -156,4 +157,38 @@ fn figure_7() -> Vec<PublishedPoint> {
         }
     }
     points
+}
+
+/// The survey's Figure 11: memory and its parts at a context of 2,048 tokens,
+/// of which a decode step adds the last.
+fn memory() -> Result<Vec<PublishedPoint>> {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let mut points = Vec::new();
+    for row in assay_slm::published_memory()? {
+        for (metric, mib) in [
+            ("memory_peak", row.total),
+            ("memory_part/weights", row.weights),
+            ("memory_part/kv cache", row.kv_cache),
+            ("memory_part/compute buffer", row.compute_buffer),
+            ("memory_part/other", row.other),
+        ] {
+            points.push(PublishedPoint {
+                case: format!(
+                    "slm/{}/decode batch=1 context=2047 precision=q4_k_m",
+                    row.model
+                ),
+                profile: "nvidia-jetson-orin-nx-16gb".to_owned(),
+                metric: metric.to_owned(),
+                value: mib * MIB,
+                unit: "B".to_owned(),
+                source: "arXiv 2409.15790, Figure 11 of the authors' \
+                         repository, digitised"
+                    .to_owned(),
+                trust: "digitised; weights from 1024 MiB on are 1000 times \
+                        GiB in the source and stand as printed"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(points)
 }

@@ -50,6 +50,7 @@ pub(crate) fn summed(
             .filter_map(|(_, one)| one.fits)
             .reduce(|all, one| all && one),
         energy_j: energies.and_then(|each| sum(&each)),
+        memory_parts: Vec::new(),
         bound: longest.bound,
         ..first.clone()
     })

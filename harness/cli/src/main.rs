@@ -20,6 +20,7 @@ mod exit;
 mod host_profile;
 mod measured;
 mod micro_kernels;
+mod modules;
 mod plans;
 mod predictions;
 mod probe;

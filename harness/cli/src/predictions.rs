@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use assay_hardware_profiles::{
     HardwareProfile, Overlay, UnitName, facts_digest, overlay_for,
 };
-use assay_predict::{Target, Traced, predict};
+use assay_predict::{Target, Traced, predict, with_engine_memory};
 use assay_schema::{Case, Precision, Prediction, Runtime};
 
 use crate::composed::summed;
@@ -119,9 +119,11 @@ impl Calibration {
 /// Predicts, remembering what it has traced and prepared.
 #[derive(Default)]
 pub(crate) struct Predictor {
+    units: HashMap<String, On>,
     traces: registry::Traces,
     priced: HashMap<(String, Precision), Arc<Traced>>,
     targets: HashMap<(String, Precision), Arc<Target>>,
+    engines: registry::Engines,
     calibration: Calibration,
 }
 
@@ -129,6 +131,17 @@ impl Predictor {
     /// A predictor under other overlays than the shipped ones.
     pub(crate) fn with(calibration: Calibration) -> Self {
         Self { calibration, ..Self::default() }
+    }
+
+    /// Reads `NAME[:UNIT][@RUNTIME]`, a profile's file only once: a table has
+    /// the same few in thousands of rows.
+    pub(crate) fn unit(&mut self, text: &str) -> Result<On> {
+        if let Some(known) = self.units.get(text) {
+            return Ok(known.clone());
+        }
+        let on = On::read(text)?;
+        self.units.insert(text.to_owned(), on.clone());
+        Ok(on)
     }
 
     /// A case with axes filled in as the profile's defaults say; `model` is a
@@ -178,7 +191,8 @@ impl Predictor {
         Ok(target)
     }
 
-    /// Predicts a case, given as typed, on a unit.
+    /// Predicts a case, given as typed, on a unit. Memory is the graph's, or
+    /// the engine's where it is known.
     pub(crate) fn predict(
         &mut self,
         case: &Case,
@@ -196,7 +210,14 @@ impl Predictor {
         }
         let traced = self.traced(&case, model)?;
         let target = self.target(on, traced.precision())?;
-        Ok(predict(&case, &traced, &target, runtime)?)
+        let found = predict(&case, &traced, &target, runtime)?;
+        if runtime != Runtime::LlamaCpp {
+            return Ok(found);
+        }
+        Ok(match self.engines.llama_cpp(&case, on.unit, model)? {
+            Some(parts) => with_engine_memory(found, parts, &target),
+            None => found,
+        })
     }
 
     /// Predicts a complete case as the sum of others, each so many times.

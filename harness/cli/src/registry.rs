@@ -1,8 +1,10 @@
 //! What can be run, and how a case is read and traced: the one place that
-//! knows every workload.
+//! knows every workload. `engines.rs` has what their engines allocate.
+
+mod engines;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_fastfold::FastFold;
@@ -16,6 +18,8 @@ use assay_schema::{Case, Catalogue, Precision, Verification};
 use assay_slm::Slm;
 use assay_snr::Snr;
 use assay_trace::Graph;
+
+pub(crate) use engines::Engines;
 
 /// All workloads.
 pub(crate) fn workloads() -> [&'static dyn Workload; 7] {
@@ -33,9 +37,15 @@ pub(crate) fn workload(case: &Case) -> Result<&'static dyn Workload> {
         .ok_or_else(|| anyhow!("unknown workload `{}`", case.workload))
 }
 
+/// Everything that can be run, made once: some workloads read all their
+/// models' files for it, and a table of cases asks for it at every row.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
+    workloads: workloads().iter().map(|w| w.info()).collect(),
+});
+
 /// Everything that can be run.
 pub(crate) fn catalogue() -> Catalogue {
-    Catalogue { workloads: workloads().iter().map(|w| w.info()).collect() }
+    CATALOGUE.clone()
 }
 
 /// The catalogue, with the model of a case added to its workload: a model
@@ -126,7 +136,7 @@ pub(crate) fn complete(
     }
     let mut case = case.clone();
     if case.axis("precision").is_none()
-        && let Some(info) = catalogue().workload(&case.workload)
+        && let Some(info) = CATALOGUE.workload(&case.workload)
         && info
             .axes_of(&case.model, case.phase.as_deref())
             .iter()
@@ -134,7 +144,10 @@ pub(crate) fn complete(
     {
         case = case.with("precision", precision);
     }
-    let case = assay_sweep::complete(&case, &catalogue_for(&case, model))?;
+    let case = match model {
+        Some(_) => assay_sweep::complete(&case, &catalogue_for(&case, model))?,
+        None => assay_sweep::complete(&case, &CATALOGUE)?,
+    };
     // A decode step has one query, whatever else is said.
     let is_decode =
         case.workload == "operators" && case.axis("phase") == Some("decode");

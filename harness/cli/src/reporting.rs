@@ -7,7 +7,7 @@ use assay_reports::{Format, Kind, OutputFile, RunData, render};
 use assay_schema::Outcome;
 use assay_store::RunDirectory;
 
-use crate::claims;
+use crate::{claims, modules};
 
 /// What a report needs of a run.
 pub(crate) fn data(directory: &RunDirectory) -> Result<RunData> {
@@ -18,6 +18,10 @@ pub(crate) fn data(directory: &RunDirectory) -> Result<RunData> {
         profiles: directory.profiles()?,
         claims: directory.claims()?,
         published: claims::published(&records, &predictions)?,
+        modules: modules::times(
+            &directory.header().plan.predict_on,
+            &predictions,
+        ),
         records,
         predictions,
     })

@@ -38,4 +38,4 @@ pub use fit::{
 };
 pub use serving::serving_peak;
 pub use target::Target;
-pub use traced::{Traced, operator_seconds, predict};
+pub use traced::{Traced, operator_seconds, predict, with_engine_memory};

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use assay_schema::{
-    Bound, Bytes, Case, Estimate, Flops, Precision, Prediction, Provenance,
-    Runtime, Seconds,
+    Bound, Bytes, Case, Estimate, Flops, MemoryPart, Precision, Prediction,
+    Provenance, Runtime, Seconds,
 };
 use assay_trace::{Graph, memory};
 
@@ -88,11 +88,33 @@ pub fn predict(
         bytes: Bytes(bytes),
         parameters: traced.parameters,
         memory_peak_bytes: traced.peak,
+        memory_parts: Vec::new(),
         fits: target.memory_bytes.map(|size| traced.peak.value() <= size),
         energy_j: energy(target, &times, traced.flops.value(), bytes)?,
         bound: bound(&times),
         provenance: Provenance::Predicted,
     })
+}
+
+/// The prediction with the memory that the runtime's engine allocates, in the
+/// place of what the graph holds at its peak. `target` is the one that was
+/// predicted on: whether it fits is asked again.
+///
+/// What an engine allocates is the business of the workload that it runs, and
+/// comes from there.
+#[must_use]
+pub fn with_engine_memory(
+    prediction: Prediction,
+    parts: Vec<MemoryPart>,
+    target: &Target,
+) -> Prediction {
+    let peak: Bytes = parts.iter().map(|part| part.bytes).sum();
+    Prediction {
+        memory_peak_bytes: peak,
+        memory_parts: parts,
+        fits: target.memory_bytes.map(|size| peak.value() <= size),
+        ..prediction
+    }
 }
 
 /// Predicted seconds of each operator, in the graph's order.

@@ -65,7 +65,7 @@ pub use names::nearest;
 pub use pictures::Pictures;
 pub use plan::{Depth, Plan, PlannedCase};
 pub use precision::{ParsePrecisionError, Precision};
-pub use prediction::{Bound, Prediction, ProfileSummary};
+pub use prediction::{Bound, MemoryPart, Prediction, ProfileSummary};
 pub use provenance::Provenance;
 pub use published::PublishedPoint;
 pub use record::{Outcome, Record, Verification};

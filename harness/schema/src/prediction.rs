@@ -35,6 +35,15 @@ impl Bound {
     }
 }
 
+/// Memory that an engine allocates under one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoryPart {
+    /// What it holds: `weights`, `kv cache`, `compute buffer`, `other`.
+    pub name: String,
+    /// How much.
+    pub bytes: Bytes,
+}
+
 /// Latency, memory and energy of a case on a machine that is not at hand.
 ///
 /// Latency is in seconds, energy in joules; both are estimates whose interval
@@ -65,8 +74,13 @@ pub struct Prediction {
     pub bytes: Bytes,
     /// Learned values.
     pub parameters: u64,
-    /// Memory at its peak.
+    /// Memory at its peak: what the traced graph holds, or what the runtime's
+    /// engine allocates where `memory_parts` has it.
     pub memory_peak_bytes: Bytes,
+    /// What the engine allocates, by what holds it; the parts add up to the
+    /// peak. Empty where the peak is the graph's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory_parts: Vec<MemoryPart>,
     /// Whether that peak fits the profile's memory; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,

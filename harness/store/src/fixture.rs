@@ -168,6 +168,7 @@ pub(crate) fn prediction(latency: f64) -> Prediction {
         bytes: Bytes(2.0),
         parameters: 3,
         memory_peak_bytes: Bytes(4.0),
+        memory_parts: Vec::new(),
         fits: Some(true),
         energy_j: None,
         bound: Bound::Memory,

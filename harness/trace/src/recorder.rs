@@ -66,6 +66,8 @@ impl Drop for RecordingGuard {
 thread_local! {
     static RECORDING: RefCell<Recording> = RefCell::default();
     static FINISHED: RefCell<Recording> = RefCell::default();
+    /// This thread's capture device, while nothing is captured on it.
+    static IDLE: Cell<Option<Device>> = const { Cell::new(None) };
 }
 
 /// Runs `body` as the part `name` of the model. Outside a trace it costs one
@@ -237,7 +239,10 @@ pub fn capture(
     cost: CostOf,
     run: impl FnOnce(&Recorder),
 ) -> Result<Graph, TraceError> {
-    let device = Device::capture();
+    // The engine numbers its capture devices in 16 bits and takes none back: a
+    // search of tens of thousands of shapes must use one again. A capture
+    // within a capture finds none idle and makes its own.
+    let device = IDLE.take().unwrap_or_else(Device::capture);
     let DispatchDevice::Capture(handle) = device.as_dispatch() else {
         return Err(TraceError::Foreign);
     };
@@ -255,6 +260,7 @@ pub fn capture(
             scope.complete([], [])
         })
         .map_err(|error| TraceError::Capture(error.to_string()))?;
+    IDLE.set(Some(device));
     if recorder.foreign.get() {
         return Err(TraceError::Foreign);
     }

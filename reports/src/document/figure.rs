@@ -26,6 +26,8 @@ pub(crate) enum Picture {
     Clouds(Clouds),
     Curves(Box<Curves>),
     Matrix(Matrix),
+    Scatter(Scatter),
+    Bars(Bars),
 }
 
 /// A point with an interval.
@@ -106,7 +108,7 @@ pub(crate) struct Line {
 
 /// Bars of parts, with a mark at what was measured.
 pub(crate) struct Stacked {
-    pub(crate) parts: Vec<&'static str>,
+    pub(crate) parts: Vec<String>,
     pub(crate) rows: Vec<StackRow>,
     pub(crate) unit: &'static str,
     /// What the marks are, where there are any: `measured peak`.
@@ -209,4 +211,60 @@ pub(crate) struct Matrix {
     pub(crate) columns: &'static str,
     /// 0 to 1, a row after the other; `None` where a row is empty.
     pub(crate) shares: Vec<Vec<Option<f64>>>,
+}
+
+/// Marks on a plane, in panels that each have axes of their own.
+pub(crate) struct Scatter {
+    pub(crate) panels: Vec<ScatterPanel>,
+}
+
+/// A panel of [`Scatter`].
+pub(crate) struct ScatterPanel {
+    pub(crate) title: String,
+    pub(crate) x: Scale,
+    pub(crate) y: Scale,
+    pub(crate) groups: Vec<ScatterGroup>,
+}
+
+/// Marks that belong together, and a line of their own.
+pub(crate) struct ScatterGroup {
+    /// In the key.
+    pub(crate) label: String,
+    /// The shape of its marks.
+    pub(crate) provenance: Provenance,
+    /// The colour; groups of one style look alike in every panel; 0 to 7
+    /// differ.
+    pub(crate) style: usize,
+    pub(crate) points: Vec<ScatterPoint>,
+    /// Through or along the marks, e.g. a fit; it has no marks of its own.
+    pub(crate) line: Vec<(f64, f64)>,
+}
+
+/// A mark of [`ScatterGroup`].
+pub(crate) struct ScatterPoint {
+    pub(crate) x: f64,
+    pub(crate) y: Spread,
+    /// Beside the mark; empty for most.
+    pub(crate) name: String,
+}
+
+/// Bars from zero with their intervals, in groups that each have a scale.
+pub(crate) struct Bars {
+    pub(crate) groups: Vec<BarGroup>,
+    pub(crate) unit: &'static str,
+}
+
+/// Bars that are compared with each other.
+pub(crate) struct BarGroup {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<BarRow>,
+}
+
+/// A bar of [`BarGroup`].
+pub(crate) struct BarRow {
+    pub(crate) label: String,
+    /// Right of the label.
+    pub(crate) remark: String,
+    pub(crate) provenance: Provenance,
+    pub(crate) value: Spread,
 }

@@ -10,9 +10,10 @@ mod numbers;
 mod table;
 
 pub(crate) use figure::{
-    Agreement, AgreementPoint, Cloud, CloudPanel, Clouds, Curve, CurvePanel,
-    Curves, Facet, Figure, IntervalRow, Intervals, Level, Line, Matrix,
-    Picture, Roof, RoofPoint, Scale, Spread, StackRow, Stacked,
+    Agreement, AgreementPoint, BarGroup, BarRow, Bars, Cloud, CloudPanel,
+    Clouds, Curve, CurvePanel, Curves, Facet, Figure, IntervalRow, Intervals,
+    Level, Line, Matrix, Picture, Roof, RoofPoint, Scale, Scatter,
+    ScatterGroup, ScatterPanel, ScatterPoint, Spread, StackRow, Stacked,
 };
 pub(crate) use numbers::{Shown, percent, show, show_bare};
 pub(crate) use table::{Cell, Column, ColumnKind, Quantity, Table, Tone};

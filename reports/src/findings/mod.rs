@@ -13,6 +13,7 @@ mod memory_by_size;
 mod pairs;
 mod settings;
 mod studies;
+mod survey;
 mod time_by_class;
 
 use assay_schema::{Outcome, Prediction, Record, Verification};
@@ -35,6 +36,14 @@ pub(crate) use settings::{Setting, settings, tokens};
 pub(crate) use studies::{
     MODEL, OverSeeds, Series, Study, StudySetting, WORKLOAD, axis_name,
     axis_words, is_study, name, number, studies,
+};
+pub use survey::taken_apart;
+pub(crate) use survey::{
+    AcrossPlaces, Bar, Breakdown, Costed, FitPanel, FitSeries, PartedMemory,
+    PrecisionCurve, PrecisionGroup, Quality, Quantity, Reading, Trade,
+    across_places, base_of, by_kernel, by_module, fit_panels, has_width,
+    parameters, parted_memory, precision_groups, qualities, readings, trades,
+    width_rank,
 };
 pub(crate) use time_by_class::{
     ClassTimes, all_classes, measured_times, predicted_elsewhere,

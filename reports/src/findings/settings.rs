@@ -68,7 +68,8 @@ pub(crate) fn settings(runs: &[RunFindings<'_>]) -> Vec<Setting> {
     sorted.into_iter().map(|(setting, _)| setting).collect()
 }
 
-fn phase_rank(phase: &str) -> usize {
+/// Where a phase stands in the use of a model; unknown ones come last.
+pub(super) fn phase_rank(phase: &str) -> usize {
     ["encode", "prefill", "decode", "generate", "forward", "train-step"]
         .iter()
         .position(|known| *known == phase)

@@ -124,7 +124,7 @@ fn figure(peaks: &[&Peak<'_>], named: bool) -> Figure {
             text => format!("{CAPTION} All cases: {text}."),
         },
         picture: Picture::Stacked(Stacked {
-            parts: PARTS.to_vec(),
+            parts: PARTS.map(str::to_owned).into(),
             rows,
             unit: "B",
             mark: Some("measured peak"),

@@ -14,6 +14,7 @@ mod rooflines;
 mod scaling;
 mod studies;
 mod summary;
+mod survey;
 mod throughput;
 mod time_by_class;
 mod validation;
@@ -51,6 +52,7 @@ pub(crate) fn run_document(runs: &[RunData]) -> Result<Document, ReportError> {
         sections: timed
             .into_iter()
             .flatten()
+            .chain(survey::sections(&found))
             .chain(studies::sections(&found))
             .chain(rest.into_iter().flatten())
             .collect(),

@@ -142,14 +142,13 @@ fn figure(bars: &[ClassTimes], left_out: usize) -> Figure {
     if !shared.is_empty() {
         caption.push_str(&format!(" All cases: {shared}."));
     }
-    let mut parts = own.clone();
-    parts.extend(gathered.then_some(OTHERS));
+    let parts = own.into_iter().chain(gathered.then_some(OTHERS));
     Figure {
         id: "time-by-class".into(),
         title: "Share of a step by class of kernel".into(),
         caption,
         picture: Picture::Stacked(Stacked {
-            parts,
+            parts: parts.map(str::to_owned).collect(),
             rows,
             unit: "%",
             mark: None,

@@ -12,6 +12,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod studies;
+pub(crate) mod survey;
 
 use std::collections::BTreeMap;
 
@@ -293,6 +294,7 @@ fn prediction(case: &str, work: &WorkSummary, machine: &Machine) -> Prediction {
         bytes: work.bytes * bits,
         parameters: work.parameters,
         memory_peak_bytes: peak,
+        memory_parts: Vec::new(),
         fits: Some(peak.value() < machine.5),
         energy_j: None,
         bound: if work.flops.value() / work.bytes.value() < 9.0 {
@@ -361,6 +363,7 @@ pub(crate) fn empty_run(host: &str) -> RunData {
         profiles: Vec::new(),
         claims: Vec::new(),
         published: Vec::new(),
+        modules: Vec::new(),
     }
 }
 

@@ -34,7 +34,9 @@ pub use load::{
     Binding, Slice, floats, gradient_values, load, load_published,
     parameter_shapes, parameter_values, published_name, rows, with_values,
 };
-pub use measurable::{check_measurable, precision_axis};
+pub use measurable::{
+    check_measurable, check_measurable_among, precision_axis,
+};
 pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use parameters::Parameters;

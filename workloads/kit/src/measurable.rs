@@ -11,7 +11,8 @@ pub fn precision_axis(doc: &str) -> AxisSpec {
     AxisSpec::words("precision", names, doc)
 }
 
-/// Refuses what only predictions know: other number formats, other devices.
+/// Refuses what only predictions know: other number formats than `f32`, other
+/// devices.
 ///
 /// # Errors
 /// [`WorkloadError::Unsupported`] with what is supported.
@@ -19,10 +20,26 @@ pub fn check_measurable(
     precision: Precision,
     device: &str,
 ) -> Result<(), WorkloadError> {
-    if precision != Precision::F32 {
+    check_measurable_among(&[Precision::F32], precision, device)
+}
+
+/// As [`check_measurable`], for a workload whose weights run in the formats
+/// `served`.
+///
+/// # Errors
+/// As [`check_measurable`].
+pub fn check_measurable_among(
+    served: &[Precision],
+    precision: Precision,
+    device: &str,
+) -> Result<(), WorkloadError> {
+    if !served.contains(&precision) {
+        let names: Vec<&str> = served.iter().map(|p| p.name()).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
         return Err(WorkloadError::Unsupported(format!(
-            "precision {precision} is not measured on this engine yet (f32 \
-             is); it is predicted"
+            "precision {precision} is not measured on this engine yet ({} \
+             {verb}); it is predicted",
+            names.join(", ")
         )));
     }
     if device != "cpu" {
@@ -31,4 +48,29 @@ pub fn check_measurable(
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_served_is_refused_with_what_is() {
+        let served = [Precision::F32, Precision::Q8_0];
+        let refusal = |precision, device| {
+            let found = check_measurable_among(&served, precision, device);
+            found.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refusal(Precision::Q8_0, "cpu"), "");
+        assert_eq!(
+            refusal(Precision::Q6K, "cpu"),
+            "precision q6_k is not measured on this engine yet (f32, q8_0 \
+             are); it is predicted"
+        );
+        assert!(refusal(Precision::F32, "cuda:0").contains("device cuda:0"));
+        // The other workloads serve one format.
+        let error = check_measurable(Precision::Q8_0, "cpu").unwrap_err();
+        assert!(error.to_string().contains("(f32 is)"), "{error}");
+        assert!(error.is_skip());
+    }
 }

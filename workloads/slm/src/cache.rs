@@ -2,7 +2,7 @@
 //! the state of a recurrence.
 
 use assay_kernels::cache_write;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Config;
 
@@ -43,6 +43,51 @@ impl Cache {
         Self { layers: vec![layer; config.layers] }
     }
 
+    /// The cache of one row, repeated to `rows` rows with room for `capacity`
+    /// tokens: many continuations of one prompt, which is read once. Tokens
+    /// past `capacity` are left behind; the first step writes after the last
+    /// token of the prompt, as it would have in this cache.
+    ///
+    /// # Panics
+    ///
+    /// When this cache has another number of rows than 1.
+    pub fn spread(
+        &self,
+        config: &Config,
+        rows: usize,
+        capacity: usize,
+    ) -> Self {
+        let layers = self.layers.iter().enumerate().map(|(i, layer)| {
+            let [keys, values] = config.cache_shapes(i, rows, capacity);
+            let spread = |kept: &Option<Tensor<4>>, shape: [usize; 4]| {
+                kept.as_ref().map(|kept| repeated(kept.clone(), shape))
+            };
+            Kept {
+                keys: spread(&layer.keys, keys),
+                values: spread(&layer.values, values),
+            }
+        });
+        Self { layers: layers.collect() }
+    }
+
+    /// The cache of some of its rows, in the order given; a row may stand
+    /// there several times or not at all: what is left when some of a batch
+    /// have ended, or a beam goes on from another.
+    ///
+    /// # Panics
+    ///
+    /// When one is not a row of this cache.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |kept: &Option<Tensor<4>>| {
+            kept.as_ref().map(|kept| selected(kept.clone(), rows))
+        };
+        let layers = self.layers.iter().map(|layer| Kept {
+            keys: pick(&layer.keys),
+            values: pick(&layer.values),
+        });
+        Self { layers: layers.collect() }
+    }
+
     pub(crate) fn layer(&mut self, index: usize) -> &mut Kept {
         &mut self.layers[index]
     }
@@ -54,6 +99,30 @@ impl Cache {
             .flat_map(|layer| [&layer.keys, &layer.values])
             .flatten()
     }
+}
+
+/// One row `[1, s, K, d]` repeated into zeros `[B, S, K, d]`.
+fn repeated(row: Tensor<4>, shape: [usize; 4]) -> Tensor<4> {
+    let ([batch, held, _, _], [rows, capacity, ..]) = (row.dims(), shape);
+    assert_eq!(batch, 1, "spread: a cache of {batch} rows, expected 1");
+    let device = row.device();
+    let row = if held > capacity { row.narrow(1, 0, capacity) } else { row };
+    let all = row.repeat_dim(0, rows); // [B, min(s, S), K, d]
+    if held >= capacity {
+        return all;
+    }
+    cache_write(Tensor::zeros(shape, &device), all, 0) // [B, S, K, d]
+}
+
+/// Rows of `[B, S, K, d]`.
+fn selected(kept: Tensor<4>, rows: &[usize]) -> Tensor<4> {
+    let [batch, ..] = kept.dims();
+    let lost = rows.iter().find(|&&row| row >= batch);
+    assert_eq!(lost, None, "select: a row of a cache of {batch} rows");
+    let ids: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+    let data = TensorData::new(ids, [rows.len()]);
+    let ids = Tensor::<1, Int>::from_data(data, &kept.device());
+    kept.select(0, ids)
 }
 
 impl Kept {

@@ -8,6 +8,9 @@
 //! feed-forward). What stands inside a layer is in `blocks/`; what single
 //! models have beside all that is [`crate::Variation`].
 //!
+//! Not here: the forms of a model other than the one that it is loaded and
+//! trained in, packed and adapted (`packing.rs`, `adapting.rs`).
+//!
 //! Left out: dropout (off at inference, and none of these trains with it
 //! here), PhoneLM's rounding of rotary tables to INT8, and what a model file
 //! names in `left_out`.
@@ -16,13 +19,15 @@
 //! `H` heads, `K` key-value heads, `d` head width, `F` feed-forward width,
 //! `V` vocabulary, `E` width of the embedding (`D` but for OPT-350M).
 
-use assay_kernels::{Activation, Rotary, activate, embedding};
-use assay_kit::{Linear, Parameters};
+use assay_kernels::{Activation, Rotary, activate};
+use assay_kit::Parameters;
 use assay_trace::{span, span_at};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
-use crate::blocks::{Attention, LatentAttention, Mlp, Norm, Recurrent};
+use crate::blocks::{
+    Attention, Change, LatentAttention, Mlp, Norm, Projection, Recurrent, Table,
+};
 use crate::cache::{Cache, Kept};
 use crate::config::{Config, Mixing, Positions};
 
@@ -61,6 +66,14 @@ impl Mixer {
             _ => Self::Attention(Attention::new(
                 parameters, config, layer, rotary,
             )),
+        }
+    }
+
+    fn changed(self, change: &mut Change<'_>) -> Self {
+        match self {
+            Self::Attention(mixer) => Self::Attention(mixer.changed(change)),
+            Self::Latent(mixer) => Self::Latent(mixer.changed(change)),
+            Self::Recurrent(mixer) => Self::Recurrent(mixer.changed(change)),
         }
     }
 
@@ -143,6 +156,14 @@ impl Block {
             mlp_output_norm: output_norm(parameters),
             order,
             residual_scale: v.residual_scale.map(|scale| scale as f32),
+        }
+    }
+
+    fn changed(self, change: &mut Change<'_>) -> Self {
+        Self {
+            attention: self.attention.changed(change),
+            mlp: self.mlp.map(|mlp| mlp.changed(change)),
+            ..self
         }
     }
 
@@ -236,15 +257,15 @@ fn scaled(x: Tensor<3>, scale: Option<f32>) -> Tensor<3> {
 /// The whole model.
 #[derive(Module, Debug)]
 pub struct Decoder {
-    embedding: Param<Tensor<2>>,
+    embedding: Table,
     embedding_norm: Option<Norm>,
-    project_in: Option<Linear>,
+    project_in: Option<Projection>,
     positions: Option<Param<Tensor<2>>>,
     blocks: Vec<Block>,
     shared_mlp: Option<Mlp>,
     norm: Option<Norm>,
-    project_out: Option<Linear>,
-    head: Option<Linear>,
+    project_out: Option<Projection>,
+    head: Option<Projection>,
     position_offset: usize,
     embedding_scale: Option<f32>,
     head_scale: Option<f32>,
@@ -280,7 +301,7 @@ impl Decoder {
             v.embedding_norm.then(|| Norm::new(parameters, config, inner));
         let project_in = v
             .embedding_width
-            .map(|_| Linear::new(parameters, inner, width, false));
+            .map(|_| Projection::new(parameters, inner, width, false));
         let blocks = (0..config.layers)
             .map(|i| Block::new(parameters, config, i, table.clone()))
             .collect();
@@ -289,12 +310,13 @@ impl Decoder {
             (!v.norm_after).then(|| Norm::new(parameters, config, width));
         let project_out = v
             .embedding_width
-            .map(|_| Linear::new(parameters, width, inner, false));
-        let head = (!config.tied_embeddings)
-            .then(|| Linear::new(parameters, inner, config.vocab, v.head_bias));
+            .map(|_| Projection::new(parameters, width, inner, false));
+        let head = (!config.tied_embeddings).then(|| {
+            Projection::new(parameters, inner, config.vocab, v.head_bias)
+        });
         let number = |x: Option<f64>| x.map(|x| x as f32);
         Self {
-            embedding,
+            embedding: Table::Dense(embedding),
             embedding_norm,
             project_in,
             positions,
@@ -317,9 +339,27 @@ impl Decoder {
         &self,
         tokens: Tensor<2, Int>,
         first: usize,
+        cache: Option<&mut Cache>,
+    ) -> Tensor<3> {
+        self.transform(self.embed(tokens, first), first, cache)
+    }
+
+    /// Tokens `[B, T]` at positions `first..first + T` to the first layer's
+    /// input `[B, T, D]`: the first half of [`hidden`](Self::hidden).
+    pub fn embed(&self, tokens: Tensor<2, Int>, first: usize) -> Tensor<3> {
+        span("embedding", || self.embedded(tokens, first))
+    }
+
+    /// Inputs of the first layer `[B, T, D]` at positions `first..first + T`,
+    /// of tokens or of anything else that is as wide, to hidden states
+    /// `[B, T, D]`, past the last norm: the second half of
+    /// [`hidden`](Self::hidden).
+    pub fn transform(
+        &self,
+        mut x: Tensor<3>,
+        first: usize,
         mut cache: Option<&mut Cache>,
     ) -> Tensor<3> {
-        let mut x = span("embedding", || self.embedded(tokens, first));
         for (i, block) in self.blocks.iter().enumerate() {
             let layer = cache.as_deref_mut().map(|cache| cache.layer(i));
             x = span_at("layers", i, || {
@@ -332,7 +372,7 @@ impl Decoder {
     /// Tokens `[B, T]` to the first layer's input `[B, T, D]`.
     fn embedded(&self, tokens: Tensor<2, Int>, first: usize) -> Tensor<3> {
         let [_, t] = tokens.dims();
-        let x = embedding(self.embedding.val(), tokens); // [B, T, E]
+        let x = self.embedding.rows(tokens); // [B, T, E]
         let x = normed(
             self.embedding_norm.as_ref(),
             scaled(x, self.embedding_scale),
@@ -361,9 +401,7 @@ impl Decoder {
             let hidden = scaled(hidden, self.head_scale);
             let logits = match &self.head {
                 Some(head) => head.forward(hidden),
-                None => {
-                    assay_kernels::linear(hidden, self.embedding.val(), None)
-                }
+                None => self.embedding.products(hidden),
             }; // [B, T, V]
             match self.logit_cap {
                 Some(cap) => activate(logits / cap, Activation::Tanh) * cap,
@@ -387,5 +425,33 @@ impl Decoder {
                 targets.reshape([rows]),
             )
         })
+    }
+
+    /// The same with the linear layers of its blocks changed: one at a time,
+    /// so that what a change frees is free before the next.
+    pub(crate) fn with_blocks_changed(self, change: &mut Change<'_>) -> Self {
+        let blocks = self.blocks.into_iter();
+        Self {
+            blocks: blocks.map(|block| block.changed(change)).collect(),
+            shared_mlp: self.shared_mlp.map(|mlp| mlp.changed(change)),
+            ..self
+        }
+    }
+
+    /// As [`with_blocks_changed`](Self::with_blocks_changed), the linear layers
+    /// around the blocks and the table with them.
+    pub(crate) fn with_all_changed(
+        self,
+        change: &mut Change<'_>,
+        table: impl FnOnce(Table) -> Table,
+    ) -> Self {
+        let whole = self.with_blocks_changed(change);
+        Self {
+            embedding: table(whole.embedding),
+            project_in: whole.project_in.map(&mut *change),
+            project_out: whole.project_out.map(&mut *change),
+            head: whole.head.map(&mut *change),
+            ..whole
+        }
     }
 }

@@ -57,6 +57,21 @@ pub enum SlmError {
         /// What the model file says of it.
         what: String,
     },
+    /// A weight whose rows are no whole number of a format's blocks.
+    #[error(
+        "`{name}` has rows of {inner} values; {format} packs blocks of {block}, \
+         expected a multiple of that (f16 and bf16 take any)"
+    )]
+    Unpackable {
+        /// The weight's dotted path.
+        name: String,
+        /// Values of a row.
+        inner: usize,
+        /// The number format.
+        format: &'static str,
+        /// Values of a block.
+        block: usize,
+    },
     /// A family whose right answers are not made yet.
     #[error("family {family:?} has no golden file in `goldens/`")]
     NoGolden {

@@ -16,6 +16,7 @@ mod likelihood;
 mod question;
 mod records;
 mod session;
+mod training;
 
 use std::path::Path;
 

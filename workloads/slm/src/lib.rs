@@ -1,6 +1,7 @@
 //! Small language models: one decoder whose variation is data.
 //!
-//! `decoder.rs` is the model, `blocks/` the parts of its layers;
+//! `decoder.rs` is the model, `blocks/` the parts of its layers,
+//! `packing.rs` and `adapting.rs` its forms beside the dense one;
 //! `models/*.toml` are its sizes; `goldens/` holds right answers from
 //! `transformers`. [`Slm`] is the workload (prefill, decode, generate,
 //! train-step, evaluate) and [`trace()`] its operator graph.
@@ -8,6 +9,7 @@
 //! Papers: *Small Language Models: Survey, Measurements, and Insights* (arXiv
 //! 2409.15790); *PhoneLM* (arXiv 2411.05046).
 
+mod adapting;
 mod blocks;
 mod cache;
 mod claims;
@@ -19,6 +21,7 @@ mod golden;
 mod hugging_face;
 mod memory;
 mod models;
+mod packing;
 mod request;
 mod session;
 mod steps;
@@ -28,13 +31,12 @@ mod variation;
 mod workload;
 
 pub use blocks::{
-    Attention, LatentAttention, Mlp, Norm, RecurrenceGate, Recurrent,
+    AdaptedLinear, Attention, LatentAttention, Mlp, Norm, PackedLinear,
+    Projection, RecurrenceGate, Recurrent, Table,
 };
 pub use cache::Cache;
 pub use claims::{SurveyPoint, claims, evidence, figure_7, published};
-pub use config::{
-    AttentionBias, Config, Family, Mixing, NormKind, Positions,
-};
+pub use config::{AttentionBias, Config, Family, Mixing, NormKind, Positions};
 pub use decoder::{Block, Decoder, Mixer};
 pub use error::SlmError;
 pub use evaluate::{
@@ -50,6 +52,7 @@ pub use memory::{
 pub use models::{
     config as model_config, names as model_names, survey as survey_models,
 };
+pub use packing::Packing;
 pub use request::{Phase, Request};
 pub use steps::{ADAMW, decode, prefill, seen, train};
 pub use text::{passage, tokenizer};

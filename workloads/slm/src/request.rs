@@ -1,5 +1,6 @@
 //! A case of this workload, read: which model, which phase, which sizes.
 
+use assay_kernels::WeightFormat;
 use assay_schema::{Case, Precision};
 
 use crate::{Config, SlmError, models};
@@ -61,7 +62,10 @@ pub struct Request {
     pub task: String,
     /// Solved examples before each question (evaluate).
     pub shots: usize,
-    /// Number format.
+    /// Steps that a model without given weights is trained for before it is
+    /// judged (evaluate).
+    pub train_steps: usize,
+    /// Number format of the weights.
     pub precision: Precision,
 }
 
@@ -91,6 +95,10 @@ impl Request {
                 expected: "a whole number of at least 1".to_owned(),
             })
         };
+        let or_none = |axis: &'static str| match case.axis(axis) {
+            None | Some("0") => Ok(0),
+            Some(_) => integer(axis, 0),
+        };
         let precision = match case.axis("precision") {
             None => Precision::F32,
             Some(text) => text.parse().map_err(|error| SlmError::Axis {
@@ -105,10 +113,8 @@ impl Request {
             context: integer("context", 128)?,
             tokens: integer("tokens", 32)?,
             task: case.axis("task").unwrap_or("everyday").to_owned(),
-            shots: match case.axis("shots") {
-                None | Some("0") => 0,
-                Some(_) => integer("shots", 0)?,
-            },
+            shots: or_none("shots")?,
+            train_steps: or_none("train_steps")?,
             config,
             phase,
             precision,
@@ -152,6 +158,12 @@ impl Request {
             });
         }
         Ok(request)
+    }
+
+    /// The format that weights are packed in when the case runs here; `None`
+    /// for `f32`, and for number formats that only predictions know.
+    pub fn packing(&self) -> Option<WeightFormat> {
+        WeightFormat::of_name(self.precision.name())
     }
 
     /// The longest row of tokens that the case sees.

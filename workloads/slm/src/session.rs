@@ -1,5 +1,9 @@
 //! A prepared case: a model with its inputs, checked and then run again and
 //! again.
+//!
+//! At a precision below `f32` the model is made in `f32`, asked for the logits
+//! of a passage, and packed; from then on there is the packed model alone, and
+//! what that did to the logits stands beside its timings.
 
 use std::hint::black_box;
 
@@ -9,11 +13,9 @@ use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
 use assay_schema::{Better, Verification};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::packing::{EXACT, tolerance};
 use crate::steps::{ADAMW, decode, prefill, seen, train};
-use crate::{Cache, Decoder, Phase, Request, SlmError, golden, text};
-
-/// The relative tolerance of an answer in `f32`.
-const TOLERANCE: f64 = 1e-4;
+use crate::{Cache, Decoder, Packing, Phase, Request, SlmError, golden, text};
 
 /// Passages of text that a session takes in turn, so that no iteration sees
 /// the tokens of the one before.
@@ -23,10 +25,15 @@ const PASSAGES: usize = 8;
 /// enough for the plain twin.
 const CHECKED_TOKENS: usize = 9;
 
+/// Tokens that a packed model and its `f32` model are compared on, at most.
+const COMPARED_TOKENS: usize = 64;
+
 pub(crate) struct SlmSession {
     request: Request,
     /// Taken out and put back by a training step.
     model: Option<Decoder>,
+    /// What packing did to the model, where it is packed.
+    packing: Option<Packing>,
     inputs: Vec<Tensor<2, Int>>,
     turn: usize,
     /// Decode: `context` tokens, and room for one.
@@ -43,6 +50,17 @@ fn tokens(
     let (rows, vocab) = (request.batch, request.config.vocab);
     let ids = text::passage(which, rows * count, vocab)?;
     Ok(Tensor::from_data(TensorData::new(ids, [rows, count]), device))
+}
+
+/// Tells what packing did to a model.
+pub(crate) fn tell(packing: &Packing, watch: &mut Watch<'_>) {
+    for (name, unit, value) in [
+        ("logit-error", "1", packing.logit_error),
+        ("kl-divergence", "nat", packing.kl_divergence),
+        ("weight-bytes", "B", packing.weight_bytes as f64),
+    ] {
+        watch.quality(name, unit, Better::Lower, value);
+    }
 }
 
 impl SlmSession {
@@ -64,6 +82,20 @@ impl SlmSession {
                 let mut parameters = Parameters::random(&device, context.seed);
                 Decoder::new(&mut parameters, config, longest)
             }
+        };
+        let (model, packing) = match request.packing() {
+            Some(format) => {
+                // One row, whatever the batch: what a format does to the
+                // answers does not depend on it.
+                let count = COMPARED_TOKENS.min(longest).min(config.context);
+                let ids = text::passage(PASSAGES, count, config.vocab)?;
+                let data = TensorData::new(ids, [1, count]);
+                let row = Tensor::from_data(data, &device);
+                let (model, packing) =
+                    model.packed_and_compared(format, row)?;
+                (model, Some(packing))
+            }
+            None => (model, None),
         };
         let count = match request.phase {
             Phase::Decode => 1,
@@ -89,6 +121,7 @@ impl SlmSession {
         Ok(Self {
             request,
             model: Some(model),
+            packing,
             inputs,
             turn: 0,
             cache,
@@ -106,7 +139,8 @@ impl SlmSession {
     }
 
     /// The fused, cached forward against the plain, uncached one, at the size
-    /// that is timed.
+    /// that is timed. The plain twins unpack packed weights to `f32`: the same
+    /// weights, multiplied without quantised activations.
     fn check_at_size(&self) -> Result<Verification, WorkloadError> {
         let config = &self.request.config;
         let model = self.model()?;
@@ -122,7 +156,7 @@ impl SlmSession {
                 "loss of the plain twins at size",
                 &fused,
                 &plain,
-                TOLERANCE,
+                EXACT,
             ));
         }
         let b = self.request.batch;
@@ -134,11 +168,17 @@ impl SlmSession {
             let hidden = model.hidden(all, 0, None);
             model.logits(hidden.slice([0..b, count - 1..count]))
         });
+        let against = match self.request.packing() {
+            None => "plain, uncached forward at size",
+            Some(_) => {
+                "plain, uncached forward at size, of the weights unpacked"
+            }
+        };
         Ok(compare(
-            "plain, uncached forward at size",
+            against,
             &floats(fused),
             &floats(plain),
-            TOLERANCE,
+            tolerance(self.request.packing(), config.layers),
         ))
     }
 }
@@ -154,12 +194,10 @@ impl Session for SlmSession {
         if golden::is_made(family) {
             let (config, weights, right) = golden::of_family(family)?;
             let phase = Some(self.request.phase);
-            let tiny =
-                golden::check(&config, &weights, &right, phase, TOLERANCE)?;
+            let tiny = golden::check(&config, &weights, &right, phase, EXACT)?;
             parts.insert(0, tiny);
         }
-        merge(parts)
-            .ok_or_else(|| WorkloadError::other("nothing was compared"))
+        merge(parts).ok_or_else(|| WorkloadError::other("nothing was compared"))
     }
 
     fn pace(&self) -> Pace {
@@ -171,6 +209,13 @@ impl Session for SlmSession {
         watch: &mut Watch<'_>,
     ) -> Result<Progress, WorkloadError> {
         let input = self.next_input();
+        // Of a steady session the last value stands: once is enough, and in
+        // the first iteration, which is warm-up.
+        if let Some(packing) = &self.packing
+            && watch.step() == 0
+        {
+            tell(packing, watch);
+        }
         match self.request.phase {
             Phase::Prefill => {
                 let model = self.model()?;

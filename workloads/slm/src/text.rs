@@ -62,8 +62,24 @@ pub fn passage(
 /// The last fifth of the text, for judging a model that was trained on what
 /// stands before it.
 pub(crate) fn held_out() -> &'static str {
-    let start = TEXT.floor_char_boundary(TEXT.len() / 5 * 4);
-    &TEXT[start..]
+    &TEXT[border()..]
+}
+
+/// Tokens of what stands before the last fifth.
+///
+/// # Errors
+///
+/// As [`tokenizer`].
+pub(crate) fn to_train_on() -> Result<Vec<u32>, SlmError> {
+    tokenizer()?
+        .encode(&TEXT[..border()], false)
+        .map(|encoding| encoding.get_ids().to_vec())
+        .map_err(|error| SlmError::Tokenizer(error.to_string()))
+}
+
+/// Where the last fifth begins.
+fn border() -> usize {
+    TEXT.floor_char_boundary(TEXT.len() / 5 * 4)
 }
 
 #[cfg(test)]

@@ -1,4 +1,12 @@
 //! The operator graph of a case.
+//!
+//! It is always that of the dense model, whatever the case's precision: a
+//! graph says how many values an operator reads, and whoever counts bytes reads
+//! it at a precision (`assay_trace`). So one trace serves all precisions of a
+//! case, parameters are counted as values and not as packed words, and number
+//! formats are predicted that no kernel here multiplies. What runs at a packed
+//! precision has the same operators in the same places, but for the quantised
+//! activations of the block formats, which are of no account in bytes.
 
 use assay_kit::{Optimizer, Parameters};
 use assay_trace::{Graph, Recorder, Role, capture};

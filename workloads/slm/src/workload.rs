@@ -1,13 +1,38 @@
 //! The language models as a workload: what can be run, and the sessions that
 //! run it.
 
-use assay_kit::{check_measurable, precision_axis};
+use assay_kit::{check_measurable, check_measurable_among, precision_axis};
 use assay_measure::{Context, Session, Workload, WorkloadError};
-use assay_schema::{AxisSpec, Case, WorkloadInfo};
+use assay_schema::{AxisSpec, Case, Precision, WorkloadInfo};
 
 use crate::evaluate::{EvaluateSession, TASKS};
 use crate::session::SlmSession;
 use crate::{Config, Phase, Request, SlmError, models};
+
+/// Number formats of weights that inference is measured in.
+const MEASURED: [Precision; 5] = [
+    Precision::F32,
+    Precision::F16,
+    Precision::Bf16,
+    Precision::Q8_0,
+    Precision::Q4_0,
+];
+
+/// Whether the case can be measured here, before anything is made.
+fn check(request: &Request, device: &str) -> Result<(), WorkloadError> {
+    let precision = request.precision;
+    if request.phase != Phase::TrainStep {
+        return check_measurable_among(&MEASURED, precision, device);
+    }
+    if request.packing().is_some() {
+        return Err(WorkloadError::Unsupported(format!(
+            "precision {precision} does not train on this engine (f32 does): \
+             packed weights have no gradient; prefill, decode, generate and \
+             evaluate are measured in it"
+        )));
+    }
+    check_measurable(precision, device)
+}
 
 /// Small language models.
 #[derive(Debug, Default)]
@@ -49,6 +74,14 @@ impl Workload for Slm {
                 integer("shots", 0, 0, "solved examples before a question")
                     .only_for(["evaluate"])
                     .listing(["0", "5"]),
+                integer(
+                    "train_steps",
+                    0,
+                    0,
+                    "steps of training on our text before it is judged",
+                )
+                .only_for(["evaluate"])
+                .listing(["0", "400"]),
                 precision_axis("number format of the weights"),
             ],
             ..WorkloadInfo::default()
@@ -65,7 +98,7 @@ impl Workload for Slm {
             None => None,
         };
         let request = Request::new(case, config)?;
-        check_measurable(request.precision, &context.device)?;
+        check(&request, &context.device)?;
         if request.phase == Phase::Evaluate {
             let session = EvaluateSession::new(request, context)?;
             return Ok(Box::new(session));
@@ -78,5 +111,52 @@ impl Workload for Slm {
 impl From<SlmError> for WorkloadError {
     fn from(error: SlmError) -> Self {
         Self::other(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared(case: &str) -> Result<Box<dyn Session>, WorkloadError> {
+        Slm.prepare(&case.parse().unwrap(), &Context::new("cpu", 3))
+    }
+
+    #[test]
+    fn every_measured_format_but_f32_is_one_that_weights_are_packed_in() {
+        for precision in MEASURED {
+            let case = format!("slm/tiny/decode precision={precision}");
+            let request = Request::new(&case.parse().unwrap(), None).unwrap();
+            let packed = request.packing().map(|format| format.name());
+            let right = (precision != Precision::F32).then(|| precision.name());
+            assert_eq!(packed, right);
+        }
+    }
+
+    #[test]
+    fn packed_sessions_agree_with_the_same_weights_unpacked() {
+        for precision in ["f16", "bf16", "q8_0", "q4_0"] {
+            for phase in
+                ["prefill prompt=20", "decode context=20", "generate prompt=20"]
+            {
+                let case = format!("slm/tiny/{phase} precision={precision}");
+                let verified = prepared(&case).unwrap().verify().unwrap();
+                assert!(verified.passed(), "{case}: {verified:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_measured_is_a_skip_that_says_what_is() {
+        for (case, words) in [
+            ("slm/tiny/train-step precision=q8_0", "does not train"),
+            ("slm/tiny/train-step precision=q6_k", "(f32 is)"),
+            ("slm/tiny/decode precision=q6_k", "f32, f16, bf16, q8_0"),
+            ("slm/tiny/decode precision=q4_k_m", "q4_k_m is not measured"),
+        ] {
+            let error = prepared(case).err().unwrap();
+            assert!(error.is_skip(), "{case}: {error}");
+            assert!(error.to_string().contains(words), "{case}: {error}");
+        }
     }
 }

@@ -246,6 +246,15 @@ pub(crate) fn read_row(
     heading: &csv::StringRecord,
     row: &csv::StringRecord,
 ) -> Result<Asked> {
+    read_row_on(heading, row, On::read)
+}
+
+/// The same, with what reads a unit's name.
+fn read_row_on(
+    heading: &csv::StringRecord,
+    row: &csv::StringRecord,
+    unit: impl FnOnce(&str) -> Result<On>,
+) -> Result<Asked> {
     let cell = |name: &str| {
         heading
             .iter()
@@ -269,7 +278,7 @@ pub(crate) fn read_row(
         .collect();
     Ok(Asked {
         case: registry::read_case(&path, &axes)?,
-        on: On::read(profile)?,
+        on: unit(profile)?,
         runtime: cell("runtime").map(str::parse).transpose()?,
         model: own.or_else(|| cell("model").map(PathBuf::from)),
     })
@@ -282,7 +291,7 @@ fn predict_row(
     model: Option<&PathBuf>,
     predictor: &mut Predictor,
 ) -> Result<Prediction> {
-    let asked = read_row(heading, row)?;
+    let asked = read_row_on(heading, row, |name| predictor.unit(name))?;
     // A file for all rows is for those that can have one.
     let shared = model.filter(|_| asked.case.workload == "slm");
     let model = asked.model.as_ref().or(shared);

@@ -98,6 +98,84 @@ fn the_runtime_is_as_asked_and_eager_is_slower_than_graph() {
     assert!(latency("graph") <= latency("kernel"));
 }
 
+/// Bytes of a MiB.
+const MIB: f64 = 1_048_576.0;
+
+#[test]
+fn llama_cpps_memory_is_what_the_survey_saw_it_allocate() {
+    let place = Place::new();
+    let words = "predict slm/bloom-560m/decode precision=q4_k_m \
+                 context=2047 --format json --on";
+    let board = "nvidia-jetson-orin-nx-16gb";
+    let list = place.json(&format!("{words} {board}"));
+    let found = &list[0];
+    assert_eq!(found["runtime"], "llama-cpp");
+    let parts = found["memory_parts"].as_array().unwrap();
+    // Figure 11 of the survey, MiB: workloads/slm/claims/memory.csv.
+    let published = [
+        ("weights", 523.40),
+        ("kv cache", 192.0),
+        ("compute buffer", 492.0),
+        ("other", 6.96),
+    ];
+    assert_eq!(parts.len(), published.len());
+    let mut sum = 0.0;
+    for (part, (name, published)) in parts.iter().zip(published) {
+        assert_eq!(part["name"], name);
+        let bytes = part["bytes"].as_f64().unwrap();
+        let off = bytes / MIB / published - 1.0;
+        assert!(off.abs() < 1e-3, "{name}: {bytes}");
+        sum += bytes;
+    }
+    assert_eq!(found["memory_peak_bytes"], sum);
+    assert_eq!(found["fits"], true);
+    // A table says the same of it.
+    place.write(
+        "cases.csv",
+        &format!(
+            "case,profile,context,precision\n\
+             slm/bloom-560m/decode,{board},2047,q4_k_m\n\
+             slm/bloom-560m/decode,{board}:gpu@llama-cpp,2047,q4_k_m\n"
+        ),
+    );
+    let table = place.ok("predict --from cases.csv");
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let heading = reader.headers().unwrap().clone();
+    let at = heading.iter().position(|name| name == "memory_peak_bytes");
+    let mut rows = 0;
+    for row in reader.records() {
+        let peak: f64 = row.unwrap()[at.unwrap()].parse().unwrap();
+        assert_eq!(peak, sum);
+        rows += 1;
+    }
+    assert_eq!(rows, 2);
+}
+
+#[test]
+fn other_runtimes_and_several_rows_keep_the_graphs_memory() {
+    let place = Place::new();
+    let traced = |axes: &str| {
+        let words = format!("trace slm/tiny/decode {axes} --format json");
+        place.json(&words)["memory_peak_bytes"].as_f64().unwrap()
+    };
+    for (axes, runtime, has_parts) in [
+        ("precision=f16", "llama-cpp", true),
+        ("precision=f16", "graph", false),
+        ("precision=f16 batch=4", "llama-cpp", false),
+        ("precision=fp8", "llama-cpp", false),
+    ] {
+        let list = place.json(&format!(
+            "predict slm/tiny/decode {axes} --runtime {runtime} --on \
+             nvidia-h100-sxm5-80gb --format json"
+        ));
+        let parts = list[0].get("memory_parts");
+        assert_eq!(parts.is_some(), has_parts, "{axes} {runtime}");
+        if !has_parts {
+            assert_eq!(list[0]["memory_peak_bytes"], traced(axes), "{axes}");
+        }
+    }
+}
+
 #[test]
 fn all_is_every_shipped_profile() {
     let place = Place::new();

@@ -104,7 +104,7 @@ pub(super) fn draw(area: &Area<'_>, picture: &Curves, width: Width) -> Drawn {
 }
 
 /// The ends of an axis, with a little room where values decide.
-fn ends(
+pub(super) fn ends(
     scale: &Scale,
     values: impl Iterator<Item = f64>,
 ) -> Option<(f64, f64)> {
@@ -124,18 +124,19 @@ fn ends(
 }
 
 /// Where values fall inside a panel.
-struct Frame<'a> {
-    x: (f64, f64),
-    y: (f64, f64),
-    scales: (&'a Scale, &'a Scale),
-    left: i32,
-    right: i32,
-    top: i32,
-    bottom: i32,
+pub(super) struct Frame<'a> {
+    pub(super) x: (f64, f64),
+    pub(super) y: (f64, f64),
+    pub(super) scales: (&'a Scale, &'a Scale),
+    pub(super) left: i32,
+    pub(super) right: i32,
+    pub(super) top: i32,
+    pub(super) bottom: i32,
 }
 
 impl Frame<'_> {
-    fn place(&self, x: f64, y: f64) -> (i32, i32) {
+    /// The pixel of a pair of values.
+    pub(super) fn place(&self, x: f64, y: f64) -> (i32, i32) {
         let share = |value: f64, (low, high): (f64, f64), scale: &Scale| {
             let share = if scale.logarithmic {
                 (value / low).ln() / (high / low).ln()
@@ -195,7 +196,8 @@ fn ticks(scale: &Scale, (low, high): (f64, f64), most: usize) -> Vec<f64> {
     axes::ticks_between(low, high, most)
 }
 
-fn grid(area: &Area<'_>, frame: &Frame<'_>) -> Drawn {
+/// Ticks, their texts and the two axes.
+pub(super) fn grid(area: &Area<'_>, frame: &Frame<'_>) -> Drawn {
     let faint = palette::INK.mix(0.14);
     let most = ((frame.right - frame.left) / 55).clamp(3, 12) as usize;
     for tick in ticks(frame.scales.0, frame.x, most) {
@@ -253,7 +255,7 @@ fn curve(area: &Area<'_>, frame: &Frame<'_>, curve: &Curve) -> Drawn {
 }
 
 /// Bars from smallest to largest, along both axes.
-fn spreads(
+pub(super) fn spreads(
     area: &Area<'_>,
     frame: &Frame<'_>,
     (x, y): (&Spread, &Spread),

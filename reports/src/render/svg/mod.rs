@@ -7,6 +7,7 @@
 
 mod agreement;
 mod axes;
+mod bars;
 mod clouds;
 mod curves;
 mod facets;
@@ -15,6 +16,7 @@ mod marks;
 mod matrix;
 mod palette;
 mod roofline;
+mod scatter;
 mod square;
 mod stacked;
 mod symbols;
@@ -68,6 +70,8 @@ pub(super) fn draw(
         Picture::Clouds(picture) => clouds::height(picture, width),
         Picture::Curves(picture) => curves::height(picture, width),
         Picture::Matrix(picture) => matrix::height(picture, width),
+        Picture::Scatter(picture) => scatter::height(picture, width),
+        Picture::Bars(picture) => bars::height(picture, width),
     };
     let mut text = String::new();
     let drawn = {
@@ -93,6 +97,10 @@ pub(super) fn draw(
                 Picture::Clouds(picture) => clouds::draw(&root, picture, width),
                 Picture::Curves(picture) => curves::draw(&root, picture, width),
                 Picture::Matrix(picture) => matrix::draw(&root, picture, width),
+                Picture::Scatter(picture) => {
+                    scatter::draw(&root, picture, width)
+                }
+                Picture::Bars(picture) => bars::draw(&root, picture, width),
             })
             .and_then(|()| root.present())
     };

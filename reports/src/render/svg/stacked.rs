@@ -33,7 +33,7 @@ impl Entry {
 /// The parts, the measured mark, and the provenances of bars, in lines.
 fn legend_lines(picture: &Stacked, width: Width) -> Vec<Vec<Entry>> {
     let parts = picture.parts.iter().enumerate();
-    let parts = parts.map(|(index, word)| Entry::Part(index, (*word).into()));
+    let parts = parts.map(|(index, word)| Entry::Part(index, word.clone()));
     let mark = picture.mark.map(|word| (Provenance::Measured, word.to_owned()));
     let mut kinds: Vec<Provenance> =
         picture.rows.iter().filter_map(|row| row.provenance).collect();

@@ -56,6 +56,7 @@ impl Sketch {
             bytes: Bytes(1.0),
             parameters: self.parameters as u64,
             memory_peak_bytes: Bytes(self.peak),
+            memory_parts: Vec::new(),
             fits: self.fits,
             energy_j: None,
             bound: Bound::Compute,

@@ -102,6 +102,7 @@ fn prediction(
         bytes: Bytes(1.0),
         parameters: parameters as u64,
         memory_peak_bytes: Bytes(1.0),
+        memory_parts: Vec::new(),
         fits: None,
         energy_j: None,
         bound: Bound::Compute,

@@ -115,6 +115,7 @@ pub(super) fn prediction(case: &str, parameters: u64) -> Prediction {
         parameters,
         memory_peak_bytes: Bytes(1.0),
         fits: None,
+        memory_parts: Vec::new(),
         energy_j: None,
         bound: Bound::Compute,
         time_by_class: BTreeMap::new(),

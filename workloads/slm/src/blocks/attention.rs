@@ -1,11 +1,12 @@
 //! Grouped-query attention.
 
 use assay_kernels::{Rotary, attention, rotary};
-use assay_kit::{Linear, Parameters};
+use assay_kit::Parameters;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::norm::Norm;
+use super::projection::{Change, Projection};
 use super::scores::{Scores, attend, slopes};
 use crate::cache::Kept;
 use crate::config::{AttentionBias, Config, Positions};
@@ -14,12 +15,12 @@ use crate::variation::QkNorm;
 /// `H` query heads share `K` key-value heads.
 #[derive(Module, Debug)]
 pub struct Attention {
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    q: Projection,
+    k: Projection,
+    v: Projection,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
-    output: Linear,
+    output: Projection,
     #[module(skip)]
     rotary: Option<Rotary>,
     #[module(skip)]
@@ -54,12 +55,12 @@ impl Attention {
         let divisor = v.query_scalar.map_or(d as f32, |n| n as f32);
         let alibi = config.positions == Positions::Alibi;
         Self {
-            q: Linear::new(parameters, width, heads * d, inner),
-            k: Linear::new(parameters, width, kv_heads * d, inner),
-            v: Linear::new(parameters, width, kv_heads * d, inner),
+            q: Projection::new(parameters, width, heads * d, inner),
+            k: Projection::new(parameters, width, kv_heads * d, inner),
+            v: Projection::new(parameters, width, kv_heads * d, inner),
             q_norm,
             k_norm,
-            output: Linear::new(parameters, heads * d, width, outer),
+            output: Projection::new(parameters, heads * d, width, outer),
             rotary,
             scores: Scores {
                 scale: divisor.powf(-0.5),
@@ -71,6 +72,17 @@ impl Attention {
             kv_heads,
             head_dim: d,
             norm_rows: v.qk_norm == QkNorm::Row,
+        }
+    }
+
+    /// The same with its linear layers changed.
+    pub(crate) fn changed(self, change: &mut Change<'_>) -> Self {
+        Self {
+            q: change(self.q),
+            k: change(self.k),
+            v: change(self.v),
+            output: change(self.output),
+            ..self
         }
     }
 

@@ -7,11 +7,12 @@
 //! do, the cache keeps keys and values of full width, not the narrow ones.
 
 use assay_kernels::{Rotary, rotary};
-use assay_kit::{Linear, Parameters};
+use assay_kit::Parameters;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::norm::Norm;
+use super::projection::{Change, Projection};
 use super::scores::{Scores, attend};
 use crate::cache::Kept;
 use crate::config::Config;
@@ -20,13 +21,13 @@ use crate::variation::Latent;
 /// Attention whose queries, keys and values come from narrow layers.
 #[derive(Module, Debug)]
 pub struct LatentAttention {
-    q_down: Linear,
+    q_down: Projection,
     q_norm: Norm,
-    q_up: Linear,
-    kv_down: Linear,
+    q_up: Projection,
+    kv_down: Projection,
     kv_norm: Norm,
-    kv_up: Linear,
-    output: Linear,
+    kv_up: Projection,
+    output: Projection,
     #[module(skip)]
     rotary: Option<Rotary>,
     #[module(skip)]
@@ -50,7 +51,7 @@ impl LatentAttention {
         let Latent { query_rank, kv_rank, rotated, value_dim } = latent;
         let plain = d - rotated;
         let mut linear = |inputs: usize, outputs: usize| {
-            Linear::new(parameters, inputs, outputs, false)
+            Projection::new(parameters, inputs, outputs, false)
         };
         let (q_down, q_up) =
             (linear(width, query_rank), linear(query_rank, heads * d));
@@ -80,6 +81,18 @@ impl LatentAttention {
             value_dim,
             kv_rank,
             rotated,
+        }
+    }
+
+    /// The same with its linear layers changed.
+    pub(crate) fn changed(self, change: &mut Change<'_>) -> Self {
+        Self {
+            q_down: change(self.q_down),
+            q_up: change(self.q_up),
+            kv_down: change(self.kv_down),
+            kv_up: change(self.kv_up),
+            output: change(self.output),
+            ..self
         }
     }
 

@@ -1,18 +1,19 @@
 //! The feed-forward layer.
 
 use assay_kernels::{Activation, activate, gated};
-use assay_kit::{Linear, Parameters};
+use assay_kit::Parameters;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::projection::{Change, Projection};
 use crate::config::Config;
 
 /// `down(act(gate x) * up x)`, or `down(act(up x))` without a gate.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    gate: Option<Linear>,
-    up: Linear,
-    down: Linear,
+    gate: Option<Projection>,
+    up: Projection,
+    down: Projection,
     #[module(skip)]
     activation: Activation,
     squared: bool,
@@ -30,11 +31,21 @@ impl Mlp {
         Self {
             gate: config
                 .gated
-                .then(|| Linear::new(parameters, width, ffn, bias)),
-            up: Linear::new(parameters, width, ffn, bias),
-            down: Linear::new(parameters, ffn, width, bias),
+                .then(|| Projection::new(parameters, width, ffn, bias)),
+            up: Projection::new(parameters, width, ffn, bias),
+            down: Projection::new(parameters, ffn, width, bias),
             activation: config.activation,
             squared: config.variation.squared_activation,
+        }
+    }
+
+    /// The same with its linear layers changed.
+    pub(crate) fn changed(self, change: &mut Change<'_>) -> Self {
+        Self {
+            gate: self.gate.map(&mut *change),
+            up: change(self.up),
+            down: change(self.down),
+            ..self
         }
     }
 

@@ -8,6 +8,7 @@ mod attention;
 mod latent;
 mod mlp;
 mod norm;
+mod projection;
 mod recurrence;
 mod scores;
 
@@ -15,4 +16,6 @@ pub use attention::Attention;
 pub use latent::LatentAttention;
 pub use mlp::Mlp;
 pub use norm::Norm;
+pub(crate) use projection::Change;
+pub use projection::{AdaptedLinear, PackedLinear, Projection, Table};
 pub use recurrence::{RecurrenceGate, Recurrent};

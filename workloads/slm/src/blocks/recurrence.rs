@@ -15,11 +15,12 @@
 //! below 1 are formed, so nothing grows.
 
 use assay_kernels::{Activation, exp, gated, matmul};
-use assay_kit::{Linear, Parameters};
+use assay_kit::Parameters;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softplus};
 
+use super::projection::{Change, Projection};
 use crate::cache::Kept;
 use crate::config::Config;
 use crate::variation::Recurrence;
@@ -60,14 +61,14 @@ impl RecurrenceGate {
 /// A gated linear recurrence in the place of attention.
 #[derive(Module, Debug)]
 pub struct Recurrent {
-    gate: Linear,
-    input: Linear,
+    gate: Projection,
+    input: Projection,
     convolution: Param<Tensor<3>>,
     convolution_bias: Param<Tensor<1>>,
     input_gate: RecurrenceGate,
     recurrence_gate: RecurrenceGate,
     decay: Param<Tensor<1>>,
-    output: Linear,
+    output: Projection,
 }
 
 impl Recurrent {
@@ -80,15 +81,25 @@ impl Recurrent {
         let (width, inner) = (config.width, size.width);
         let sees = size.convolution;
         Self {
-            gate: Linear::new(parameters, width, inner, true),
-            input: Linear::new(parameters, width, inner, true),
+            gate: Projection::new(parameters, width, inner, true),
+            input: Projection::new(parameters, width, inner, true),
             convolution: parameters
                 .weight([inner, 1, sees], (sees as f32).powf(-0.5)),
             convolution_bias: parameters.offset(inner),
             input_gate: RecurrenceGate::new(parameters, size),
             recurrence_gate: RecurrenceGate::new(parameters, size),
             decay: parameters.constant(inner, SLOW),
-            output: Linear::new(parameters, inner, width, true),
+            output: Projection::new(parameters, inner, width, true),
+        }
+    }
+
+    /// The same with its linear layers changed.
+    pub(crate) fn changed(self, change: &mut Change<'_>) -> Self {
+        Self {
+            gate: change(self.gate),
+            input: change(self.input),
+            output: change(self.output),
+            ..self
         }
     }
 
@@ -133,7 +144,7 @@ impl Recurrent {
         };
         let all = Tensor::cat(vec![before, x], 1); // [B, c - 1 + T, W]
         let bias = self.convolution_bias.val().reshape([1, 1, w]);
-        let mut y = None;
+        let mut y: Option<Tensor<3>> = None;
         for j in 0..sees {
             let tap = weight.clone().slice([0..w, 0..1, j..j + 1]);
             let part = all.clone().slice([0..b, j..j + t, 0..w])

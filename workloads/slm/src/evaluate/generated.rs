@@ -155,8 +155,9 @@ mod tests {
         for question in &task.questions {
             let right = &question.choices[question.answer];
             let words: Vec<&str> = right.prompt.split(' ').collect();
-            let [a, b] = [words[0], words[2]].map(|w| w.parse().unwrap());
-            let sum: usize = match words[1] {
+            let [a, b] =
+                [words[0], words[2]].map(|w| w.parse::<usize>().unwrap());
+            let sum = match words[1] {
                 "+" => a + b,
                 "-" => a - b,
                 _ => a * b,

@@ -3,24 +3,24 @@
 use std::path::Path;
 
 use assay_kernels::with_plain_twins;
-use assay_kit::{Checkpoint, Parameters, compare};
+use assay_kit::{Checkpoint, compare};
 use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
 use assay_schema::{Better, Verification};
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use tokenizers::Tokenizer;
 
+use crate::packing::tolerance;
+use crate::session::tell;
 use crate::text::held_out;
-use crate::{Decoder, Request, SlmError, load_weights, tokenizer};
+use crate::{Decoder, Packing, Request, SlmError, load_weights, tokenizer};
 
 use super::likelihood::log_probabilities;
+use super::training::trained;
 use super::{Evaluator, Task, task_from_file, tasks, tokenizer_from_file};
 
 /// What the axis `task` may be.
 pub(crate) const TASKS: [&str; 5] =
     ["everyday", "sequences", "sums", "alice", "text"];
-
-/// The relative tolerance of log-probabilities against the plain twins.
-const TOLERANCE: f64 = 1e-4;
 
 /// Tokens of a window of a text.
 const WINDOW: usize = 512;
@@ -84,6 +84,8 @@ fn tokenizer_of(
 pub(crate) struct EvaluateSession {
     request: Request,
     model: Decoder,
+    /// What packing did to the model, where it is packed.
+    packing: Option<Packing>,
     tokenizer: Tokenizer,
     device: Device,
     subject: Subject,
@@ -96,6 +98,13 @@ impl EvaluateSession {
     ) -> Result<Self, SlmError> {
         let subject = Subject::of(&request, context)?;
         let weights = context.weights.as_deref();
+        if weights.is_some() && request.train_steps > 0 {
+            return Err(SlmError::Axis {
+                axis: "train_steps",
+                found: request.train_steps.to_string(),
+                expected: "0 where --weights brings weights".to_owned(),
+            });
+        }
         let tokenizer = tokenizer_of(&request, weights)?;
         let device = Device::flex();
         let (config, longest) = (&request.config, request.longest());
@@ -105,14 +114,27 @@ impl EvaluateSession {
                 load_weights(config, &file, &device, longest)?
             }
             None => {
-                let mut parameters = Parameters::random(&device, context.seed);
-                Decoder::new(&mut parameters, config, longest)
+                let steps = request.train_steps;
+                trained(config, context.seed, steps, longest)?
             }
         };
-        let session = Self { request, model, tokenizer, device, subject };
+        let packing = None;
+        let session =
+            Self { request, model, packing, tokenizer, device, subject };
         // A tokenizer that does not fit is said before anything runs.
         session.evaluator()?;
-        Ok(session)
+        session.packed()
+    }
+
+    /// The session with its model packed, where the case asks for it, and
+    /// compared with the `f32` one on the first row.
+    fn packed(self) -> Result<Self, SlmError> {
+        let Some(format) = self.request.packing() else { return Ok(self) };
+        let tokens = self.first_row()?.tokens;
+        let data = TensorData::new(tokens.clone(), [1, tokens.len()]);
+        let row = Tensor::<2, Int>::from_data(data, &self.device);
+        let (model, packing) = self.model.packed_and_compared(format, row)?;
+        Ok(Self { model, packing: Some(packing), ..self })
     }
 
     fn evaluator(&self) -> Result<Evaluator<'_>, SlmError> {
@@ -155,11 +177,12 @@ impl Session for EvaluateSession {
                 .collect()
         };
         let plain = with_plain_twins(found);
+        let Request { config, .. } = &self.request;
         Ok(compare(
             "log-probabilities of the plain twins",
             &found(),
             &plain,
-            TOLERANCE,
+            tolerance(self.request.packing(), config.layers),
         ))
     }
 
@@ -171,6 +194,9 @@ impl Session for EvaluateSession {
         &mut self,
         watch: &mut Watch<'_>,
     ) -> Result<Progress, WorkloadError> {
+        if let Some(packing) = &self.packing {
+            tell(packing, watch);
+        }
         let judge = self.evaluator()?;
         match &self.subject {
             Subject::Questions(task) => {
@@ -226,12 +252,16 @@ mod tests {
     #[test]
     fn an_evaluation_agrees_with_its_plain_twins() {
         for task in TASKS {
-            let case = format!("slm/tiny/evaluate task={task} precision=f32");
-            let case = case.parse().unwrap();
-            let context = Context::new("cpu", 3);
-            let mut session = Slm.prepare(&case, &context).unwrap();
-            let verified = session.verify().unwrap();
-            assert!(verified.relative_difference < TOLERANCE, "{task}");
+            for precision in ["f32", "q4_0"] {
+                let case = format!(
+                    "slm/tiny/evaluate task={task} precision={precision}"
+                );
+                let case = case.parse().unwrap();
+                let context = Context::new("cpu", 3);
+                let mut session = Slm.prepare(&case, &context).unwrap();
+                let verified = session.verify().unwrap();
+                assert!(verified.passed(), "{case}: {verified:?}");
+            }
         }
     }
 

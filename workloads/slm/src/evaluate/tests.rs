@@ -19,10 +19,10 @@ fn random(longest: usize) -> (Config, Decoder) {
     (config, model)
 }
 
-fn evaluator<'a>(
-    (config, model): &'a (Config, Decoder),
+fn evaluator(
+    (config, model): &(Config, Decoder),
     longest: usize,
-) -> Evaluator<'a> {
+) -> Evaluator<'_> {
     let tokenizer = crate::tokenizer().unwrap();
     Evaluator::new(model, config, tokenizer, &Device::flex(), longest).unwrap()
 }

@@ -29,6 +29,7 @@ fn predicted(model: &str, phase: &str, millions: u64, s: f64) -> Prediction {
         bytes: Bytes(1e9),
         parameters: millions * 1_000_000,
         memory_peak_bytes: Bytes(1e9),
+        memory_parts: Vec::new(),
         fits: Some(true),
         energy_j: None,
         bound: Bound::Memory,

@@ -1,5 +1,6 @@
 //! The language models against what others say of them: published parameter
-//! counts, closed forms, golden files; and what is refused.
+//! counts, closed forms, golden files; their packed and adapted forms; and what
+//! is refused.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +8,13 @@
     reason = "tests compare counts that are exact by construction"
 )]
 
+mod adapting;
+mod caches;
 mod counts;
 mod evidence;
 mod files;
 mod goldens;
+mod packing;
 mod parameters;
 mod properties;
 mod requests;

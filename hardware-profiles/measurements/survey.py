@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The SLM survey's published latencies as cases, in two halves.
+
+    python3 survey.py FACTS_FOLDER [--check]
+
+Reads FACTS_FOLDER/slm_published.csv and writes survey-fit.csv and
+survey-judged.csv beside this script, in the columns of `assay calibrate
+--from`: models of a device in order of size, every second one to fit on, the
+others to judge by. So an overlay of a device has seen half of its models, and
+is judged on the other half. With --check nothing is written; the exit status
+says whether the committed files are what the table gives.
+
+Names only, no time is corrected: a first token is a prefill, a later token a
+decode step in the middle of what was generated. Formats: the survey's 4 bits
+are Q4_K_M (the facts say why), the phones' INT4 is taken for Q4_0, whose
+memory fits theirs. Models of which this project has no shape are left out.
+"""
+
+import csv
+import io
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+COLUMNS = ["case", "profile", "runtime", "precision", "prompt", "context", "latency_s", "source"]
+
+DEVICES = {
+    "Jetson Orin NX 16GB (GPU)": ("nvidia-jetson-orin-nx-16gb", "q4_k_m"),
+    "Xiaomi 14 (Snapdragon 8 Gen 3; 16GB; CPU)": ("snapdragon-8-gen-3:cpu", "q4_0"),
+    "Pixel 7 Pro (Tensor G2; 12GB; CPU)": ("google-tensor-g2:cpu", "q4_0"),
+    "Meizu 18 Pro (Snapdragon 888; 8GB; CPU)": ("snapdragon-888:cpu", "q4_0"),
+}
+
+# The phones' table has names of its own; LLaMA 1 and 2 have one shape at 7B, so
+# one of the two stands for both. Size in millions, for the order alone.
+PHONE_MODELS = {
+    "Bloom 560m": ("bloom-560m", 559),
+    "Qwen 1.8B": ("qwen-1.8b", 1837),
+    "Qwen 1.5 1.8B": ("qwen1.5-1.8b", 1838),
+    "LLaMA 2 7B": ("llama-2-7b", 6738),
+}
+
+
+def spelt(name):
+    """A model's name as the contract spells it."""
+    return re.sub(r"(?<=\d)_(?=\d)", ".", name.lower()).replace("_", "-")
+
+
+def models(facts):
+    """Sizes of the models that have a shape here, in millions."""
+    with open(facts / "slm_models.csv", newline="") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        return {spelt(row["name"]): float(row["params_m"]) for row in rows}
+
+
+def read(facts):
+    known = models(facts)
+    found = {}
+    with open(facts / "slm_published.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            metric = row["metric"]
+            if row["device"] not in DEVICES or row["gen_len"] == "":
+                continue
+            if metric not in ("first_token_time", "prefill_time_total", "decode_latency_per_token"):
+                continue
+            profile, precision = DEVICES[row["device"]]
+            on_jetson = profile.startswith("nvidia")
+            if on_jetson and not row["table_or_figure"].startswith("Figure 7"):
+                continue
+            if on_jetson:
+                name = spelt(row["model"])
+                size = known.get(name)
+            else:
+                name, size = PHONE_MODELS.get(row["model"], (None, None))
+            if size is None:
+                continue
+            prompt, tokens = int(row["prompt_len"]), int(row["gen_len"])
+            prefill = metric != "decode_latency_per_token"
+            found.setdefault(profile, {}).setdefault((size, name), []).append(
+                {
+                    "case": f"slm/{name}/{'prefill' if prefill else 'decode'}",
+                    "profile": profile,
+                    "runtime": "llama-cpp",
+                    "precision": precision,
+                    "prompt": prompt if prefill else "",
+                    "context": "" if prefill else prompt + tokens // 2,
+                    "latency_s": f"{float(row['value']) / 1000:.6g}",
+                    "source": row["source"],
+                }
+            )
+    return found
+
+
+def halves(found):
+    both = ([], [])
+    for profile in sorted(found):
+        for place, key in enumerate(sorted(found[profile])):
+            rows = sorted(found[profile][key], key=lambda row: row["case"])
+            both[place % 2].extend(rows)
+    return both
+
+
+def text(rows):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def main():
+    facts = Path(sys.argv[1])
+    right = True
+    for name, rows in zip(("survey-fit.csv", "survey-judged.csv"), halves(read(facts))):
+        path, made = HERE / name, text(rows)
+        if "--check" in sys.argv:
+            right &= path.read_text() == made
+        else:
+            path.write_text(made)
+            print(f"{name}: {len(rows)} rows")
+    sys.exit(not right)
+
+
+if __name__ == "__main__":
+    main()

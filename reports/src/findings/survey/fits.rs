@@ -1,0 +1,210 @@
+//! A quantity against parameters: at the setting that most models share, a
+//! series for each place and provenance, and the line of least squares
+//! through each series alone.
+//!
+//! `y = intercept + slope N` over parameters `N`, with
+//! `R^2 = 1 - sum residual^2 / sum (y - mean)^2`
+//! (`assay_statistics::LineFit`). Nothing joins two series.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_schema::Provenance;
+use assay_statistics::LineFit;
+
+use super::{LEAST_MODELS, Model, Reading, belongs, by_phase, model_of};
+use crate::findings::Setting;
+
+/// Two points lie on a line whatever they are.
+const LEAST_FOR_A_LINE: usize = 3;
+
+/// Many models at one setting.
+#[derive(Clone, Debug)]
+pub(crate) struct FitPanel {
+    pub(crate) workload: String,
+    pub(crate) setting: Setting,
+    /// By provenance, then as the plan names the places.
+    pub(crate) series: Vec<FitSeries>,
+}
+
+/// Models at one place, in one precision.
+#[derive(Clone, Debug)]
+pub(crate) struct FitSeries {
+    pub(crate) provenance: Provenance,
+    pub(crate) place: String,
+    pub(crate) precision: String,
+    /// Parameters and reading, by parameters.
+    pub(crate) points: Vec<(f64, Reading)>,
+    /// `None` for fewer than three points, or when either column is constant.
+    pub(crate) line: Option<Line>,
+}
+
+/// A line of least squares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Line {
+    /// In the quantity's unit a parameter.
+    pub(crate) slope: f64,
+    /// In the quantity's unit.
+    pub(crate) intercept: f64,
+    pub(crate) r_squared: f64,
+}
+
+impl Line {
+    /// The line at a number of parameters.
+    pub(crate) fn at(&self, parameters: f64) -> f64 {
+        self.intercept + self.slope * parameters
+    }
+}
+
+/// A panel for each workload and phase of which enough models were read at
+/// one setting. Of several settings that one at which the most provenances
+/// have enough models, then the one with the most models.
+pub(crate) fn fit_panels(
+    readings: &[Reading],
+    parameters: &BTreeMap<Model, f64>,
+) -> Vec<FitPanel> {
+    let mut panels = Vec::new();
+    for ((workload, _, _), own) in by_phase(readings) {
+        let settings: BTreeSet<Setting> = own
+            .iter()
+            .filter(|one| one.provenance != Provenance::Published)
+            .filter_map(|one| Setting::of(&one.case))
+            .collect();
+        let mut best: Option<((usize, usize), Setting, Vec<FitSeries>)> = None;
+        for setting in settings {
+            let series = series(&own, &setting, parameters);
+            let score = score(&series);
+            if best.as_ref().is_none_or(|(most, _, _)| score > *most) {
+                best = Some((score, setting, series));
+            }
+        }
+        if let Some(((provenances, _), setting, series)) = best
+            && provenances > 0
+        {
+            panels.push(FitPanel { workload, setting, series });
+        }
+    }
+    panels
+}
+
+/// Provenances of which a series has enough models, and the most models.
+fn score(series: &[FitSeries]) -> (usize, usize) {
+    let enough: BTreeSet<Provenance> = series
+        .iter()
+        .filter(|one| one.points.len() >= LEAST_MODELS)
+        .map(|one| one.provenance)
+        .collect();
+    let most = series.iter().map(|one| one.points.len()).max();
+    (enough.len(), most.unwrap_or(0))
+}
+
+/// What was read at a setting: at each place in the precision that most
+/// models have there.
+fn series(
+    readings: &[&Reading],
+    setting: &Setting,
+    parameters: &BTreeMap<Model, f64>,
+) -> Vec<FitSeries> {
+    type Key = (Provenance, usize, String);
+    type Points = Vec<(f64, Reading)>;
+    let mut places: BTreeMap<Key, BTreeMap<String, Points>> = BTreeMap::new();
+    for one in readings.iter().filter(|one| belongs(&one.case, setting)) {
+        let Some(count) = parameters.get(&model_of(&one.case)) else {
+            continue;
+        };
+        let points = places
+            .entry((one.provenance, one.rank, one.place.clone()))
+            .or_default()
+            .entry(one.precision().to_owned())
+            .or_default();
+        let is_met =
+            |(_, met): &(f64, Reading)| met.case.model == one.case.model;
+        if !points.iter().any(is_met) {
+            points.push((*count, (*one).clone()));
+        }
+    }
+    places
+        .into_iter()
+        .filter_map(|((provenance, _, place), precisions)| {
+            // Of as many models, the first precision by name.
+            let (precision, mut points) = precisions
+                .into_iter()
+                .rev()
+                .max_by_key(|(_, points)| points.len())?;
+            points.sort_by(|(a, one), (b, other)| {
+                a.total_cmp(b).then_with(|| one.case.cmp(&other.case))
+            });
+            let line = line(&points);
+            Some(FitSeries { provenance, place, precision, points, line })
+        })
+        .collect()
+}
+
+fn line(points: &[(f64, Reading)]) -> Option<Line> {
+    if points.len() < LEAST_FOR_A_LINE {
+        return None;
+    }
+    let x: Vec<f64> = points.iter().map(|(count, _)| *count).collect();
+    let y: Vec<f64> = points.iter().map(|(_, one)| one.value.point).collect();
+    let fit = LineFit::new(&x, &y).ok()?;
+    Some(Line {
+        slope: fit.slope,
+        intercept: fit.intercept,
+        r_squared: fit.r_squared,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exact;
+    use super::*;
+
+    fn reading(model: usize, setting: &str, seconds: f64) -> Reading {
+        let case = format!("w/m{model}/decode {setting}");
+        Reading {
+            provenance: Provenance::Predicted,
+            rank: 0,
+            place: "board".into(),
+            case: case.parse().unwrap(),
+            value: exact(seconds, "made up"),
+        }
+    }
+
+    fn counts() -> BTreeMap<Model, f64> {
+        (1..=9)
+            .map(|n| (("w".into(), format!("m{n}")), n as f64 * 1e8))
+            .collect()
+    }
+
+    #[test]
+    fn a_line_is_found_with_r_squared_one() {
+        // 2 ms and 3 ms for each 100 million parameters.
+        let readings: Vec<Reading> = (1..=6)
+            .map(|n| reading(n, "context=8", 2e-3 + 3e-3 * n as f64))
+            .collect();
+        let panels = fit_panels(&readings, &counts());
+        assert_eq!(panels.len(), 1);
+        let line = panels[0].series[0].line.unwrap();
+        assert!((line.slope * 1e9 - 30e-3).abs() < 1e-12);
+        assert!((line.intercept - 2e-3).abs() < 1e-12);
+        assert!((line.r_squared - 1.0).abs() < 1e-12);
+        assert!((line.at(5e8) - 17e-3).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_setting_with_the_most_models_is_taken_and_few_make_none() {
+        let mut readings: Vec<Reading> =
+            (1..=6).map(|n| reading(n, "context=8", n as f64)).collect();
+        readings.extend((1..=8).map(|n| reading(n, "context=75", n as f64)));
+        let panels = fit_panels(&readings, &counts());
+        assert_eq!(panels[0].setting.text(), "decode, context 75");
+        assert_eq!(panels[0].series[0].points.len(), 8);
+        assert!(fit_panels(&readings[..5], &counts()).is_empty());
+    }
+
+    #[test]
+    fn a_constant_has_no_line() {
+        let flat: Vec<Reading> =
+            (1..=6).map(|n| reading(n, "context=8", 1.0)).collect();
+        assert_eq!(fit_panels(&flat, &counts())[0].series[0].line, None);
+    }
+}
