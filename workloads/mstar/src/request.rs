@@ -460,7 +460,7 @@ mod tests {
             ("mstar/tiny/generate", "encode, prefill"),
             ("mstar/tiny-vision/decode", "encode"),
             ("mstar/tiny-language/encode", "prefill"),
-            ("mstar/tiny-visoin/encode", "tiny-vision"),
+            ("mstar/tny-vision/encode", "tiny-vision"),
             ("mstar/internvl2-2b/study", "iteration"),
             ("mstar/tiny/prefill prompt=81", "97"),
             ("mstar/tiny/decode context=96", "97"),

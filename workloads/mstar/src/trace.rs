@@ -8,7 +8,7 @@
 use assay_kit::{Optimizer, Parameters};
 use assay_slm::{Cache, Decoder};
 use assay_trace::{
-    Graph, OperatorKind, Pass, Recorder, Role, Use, capture, inner, span,
+    Graph, OperatorKind, Recorder, Role, Use, capture, inner, span,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor};
@@ -302,9 +302,7 @@ fn sharded(mut graph: Graph, ranks: u64) -> Graph {
             share(&mut tensor.elements);
         }
     }
-    let updates =
-        graph.operators.iter_mut().filter(|op| op.pass == Pass::Optimizer);
-    for operator in updates {
+    for operator in &mut graph.operators {
         if let OperatorKind::Optimizer { elements, .. } = &mut operator.kind {
             share(elements);
             let moved = |used: &mut Use| share(&mut used.elements);

@@ -21,12 +21,12 @@ fn panel(title: &str, courses: &[Course], drawn: &[String]) -> CurvePanel {
         .iter()
         .filter_map(|course| {
             let style = drawn.iter().position(|arm| *arm == course.arm)?;
-            let last = *course.points.keys().last()?;
+            let (last, _) = course.points.last_key_value()?;
             if course.points.len() < 2 {
                 return None;
             }
             let points = course.points.iter().map(|(iteration, over)| {
-                let spent = *iteration as f64 / last as f64;
+                let spent = *iteration as f64 / *last as f64;
                 (Spread::exact(spent), over.spread)
             });
             Some(Curve {
@@ -183,7 +183,7 @@ fn timeline(study: &Study<'_>, id: &str) -> Option<Figure> {
             what the dynamics take, and is no part of the loop."
             .into(),
         picture: Picture::Stacked(Stacked {
-            parts: TIMES.map(|(_, word)| word).to_vec(),
+            parts: TIMES.iter().map(|(_, word)| (*word).to_owned()).collect(),
             rows,
             unit: "s",
             mark: None,

@@ -36,7 +36,9 @@ pub(crate) fn check(
     let tiles = pictures(shape, &pixels, &device)?;
     let replies: Vec<Vec<u32>> =
         problems.iter().map(Problem::response).collect();
-    let words = replies.iter().map(Vec::len).min().unwrap_or(0).min(WORDS);
+    let shortest = replies.iter().map(Vec::len).min().unwrap_or(0);
+    // A model may have been made for rows of fewer.
+    let words = shortest.min(WORDS).min(layout.reply);
     let rows = problems.len();
     let mut text: Vec<i64> = Vec::new();
     for (problem, reply) in problems.iter().zip(&replies) {

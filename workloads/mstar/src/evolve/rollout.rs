@@ -277,9 +277,10 @@ fn pick(
             what: "the logit of a word to be drawn".to_owned(),
         });
     }
+    let endless = sampling.endless;
     let words = || {
-        let all = (0..).zip(logits.iter().copied());
-        all.filter(|(word, _)| !(sampling.endless && *word == END))
+        let all = (0_u32..).zip(logits.iter().copied());
+        all.filter(move |(word, _)| !(endless && *word == END))
     };
     // Of equal ones the first.
     let best = words().reduce(

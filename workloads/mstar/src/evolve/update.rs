@@ -83,7 +83,8 @@ impl<M: Module> Learner<M> {
         Ok(learner)
     }
 
-    /// Steps made.
+    /// Steps made, for tests.
+    #[cfg(test)]
     pub(crate) fn steps(&self) -> u32 {
         self.optimizer.steps()
     }

@@ -10,7 +10,7 @@ use assay_trace::{Graph, Pass, memory};
 use super::plan::Plan;
 use super::rollout::Tally;
 use crate::error::MstarError;
-use crate::request::{Phase, Request};
+use crate::request::{Part, Phase, Request};
 use crate::trace::trace;
 
 /// FLOPs and bytes.
@@ -47,9 +47,9 @@ impl Work {
             let case = axes
                 .iter()
                 .fold(bare, |case, (axis, value)| case.with(*axis, value));
-            let of = Request::new(&case, None)?;
+            // Not by its name: a model of a file may have any.
             let model = plan.shape().clone();
-            trace(&Request { model, ..of })
+            trace(&Request::of(&case, model, Part::Whole)?)
         };
         let forward = |graph: &Graph| graph.flops_of(Pass::Forward).value();
         let peak =
