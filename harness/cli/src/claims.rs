@@ -39,6 +39,10 @@ pub(crate) fn judge(
         let evidence = assay_phonelm::evidence(records, predictions);
         found.extend(ruled(&assay_phonelm::claims()?, &evidence));
     }
+    if holds("mstar") {
+        let evidence = assay_mstar::evidence(records, predictions);
+        found.extend(ruled(&assay_mstar::claims()?, &evidence));
+    }
     Ok(found)
 }
 
@@ -81,6 +85,7 @@ pub(crate) fn published(
     points.extend(assay_fastfold::published()?);
     points.extend(assay_instaflow::published()?);
     points.extend(assay_phonelm::published()?);
+    points.extend(assay_mstar::published()?);
     points.retain(|point| {
         let workload = point.case.split('/').next().unwrap_or_default();
         holds(workload, records, predictions)

@@ -14,6 +14,7 @@ mod allocator;
 mod arguments;
 mod claims;
 mod comparison;
+mod composed;
 mod defaults;
 mod exit;
 mod host_profile;

@@ -11,7 +11,7 @@ use crate::arguments::RunArgs;
 use crate::predictions::On;
 use crate::{defaults, registry};
 
-const SHIPPED: [(&str, &str); 23] = [
+const SHIPPED: [(&str, &str); 26] = [
     ("tour", include_str!("../plans/tour.toml")),
     ("operators-quick", include_str!("../plans/operators-quick.toml")),
     ("operators-default", include_str!("../plans/operators-default.toml")),
@@ -38,6 +38,9 @@ const SHIPPED: [(&str, &str); 23] = [
     ("phonelm-quick", include_str!("../plans/phonelm-quick.toml")),
     ("phonelm-default", include_str!("../plans/phonelm-default.toml")),
     ("phonelm-full", include_str!("../plans/phonelm-full.toml")),
+    ("mstar-quick", include_str!("../plans/mstar-quick.toml")),
+    ("mstar-default", include_str!("../plans/mstar-default.toml")),
+    ("mstar-full", include_str!("../plans/mstar-full.toml")),
 ];
 
 /// The plan that the arguments ask for, every case complete.

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use assay_hardware_profiles::{
     HardwareProfile, Overlay, UnitName, facts_digest, overlay_for,
 };
 use assay_predict::{Target, Traced, predict, with_engine_memory};
 use assay_schema::{Case, Precision, Prediction, Runtime};
 
+use crate::composed::summed;
 use crate::{defaults, host_profile, registry};
 
 /// A unit of a profile to predict for.
@@ -200,11 +201,15 @@ impl Predictor {
         model: Option<&PathBuf>,
     ) -> Result<Prediction> {
         let case = self.complete(case, on, model.map(PathBuf::as_path))?;
-        let traced = self.traced(&case, model)?;
-        let target = self.target(on, traced.precision())?;
         let runtime = runtime
             .or(on.runtime)
             .unwrap_or_else(|| defaults::runtime(&case, &on.profile, on.unit));
+        let parts = registry::parts(&case, model.map(PathBuf::as_path))?;
+        if !parts.is_empty() {
+            return self.composed(&case, &parts, (on, runtime), model);
+        }
+        let traced = self.traced(&case, model)?;
+        let target = self.target(on, traced.precision())?;
         let found = predict(&case, &traced, &target, runtime)?;
         if runtime != Runtime::LlamaCpp {
             return Ok(found);
@@ -213,5 +218,27 @@ impl Predictor {
             Some(parts) => with_engine_memory(found, parts, &target),
             None => found,
         })
+    }
+
+    /// Predicts a complete case as the sum of others, each so many times.
+    fn composed(
+        &mut self,
+        case: &Case,
+        parts: &[(f64, Case)],
+        (on, runtime): (&On, Runtime),
+        model: Option<&PathBuf>,
+    ) -> Result<Prediction> {
+        let parts = parts
+            .iter()
+            .map(|(count, part)| {
+                // What ranks say to each other has no model.
+                let own = model.filter(|_| part.workload == case.workload);
+                let one = self
+                    .predict(part, on, Some(runtime), own)
+                    .with_context(|| format!("of which `{part}`"))?;
+                Ok((*count, one))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        summed(case, &parts).ok_or_else(|| anyhow!("`{case}` has no parts"))
     }
 }

@@ -12,6 +12,7 @@ use assay_instaflow::InstaFlow;
 use assay_interference::Interference;
 use assay_kit::Checkpoint;
 use assay_measure::Workload;
+use assay_mstar::Mstar;
 use assay_operators::Operators;
 use assay_phonelm::PhoneLm;
 use assay_schema::{Case, Catalogue, Precision, Verification};
@@ -30,9 +31,21 @@ static PHONELM: LazyLock<PhoneLm> = LazyLock::new(|| {
 });
 
 /// All workloads.
-pub(crate) fn workloads() -> [&'static dyn Workload; 7] {
-    [&Operators, &Slm, &Interference, &Snr, &FastFold, &InstaFlow, &*PHONELM]
+pub(crate) fn workloads() -> [&'static dyn Workload; 8] {
+    [
+        &Operators,
+        &Slm,
+        &Interference,
+        &Snr,
+        &FastFold,
+        &InstaFlow,
+        &*PHONELM,
+        &Mstar,
+    ]
 }
+
+/// Workloads of which a file may describe a model.
+const OF_FILES: [&str; 4] = ["slm", "instaflow", "phonelm", "mstar"];
 
 /// The workload of a case.
 pub(crate) fn workload(case: &Case) -> Result<&'static dyn Workload> {
@@ -74,10 +87,20 @@ pub(crate) fn check_model(model: Option<&Path>) -> Result<()> {
     let Some(path) = model else { return Ok(()) };
     if assay_instaflow::config::is_network(path) {
         assay_instaflow::config::architecture_from_file(path)?;
+    } else if sees(path) {
+        assay_mstar::Model::from_file(path)?;
     } else {
         assay_slm::Config::from_file(path)?;
     }
     Ok(())
+}
+
+/// Whether a file describes a model that sees: it has a table `vision`. One
+/// that cannot be read does not, and says so as a language model's.
+pub(crate) fn sees(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    toml::from_str::<toml::Table>(&text)
+        .is_ok_and(|table| table.contains_key("vision"))
 }
 
 /// A case whose model is a file, as one with the file's stem for a name, and
@@ -119,12 +142,13 @@ pub(crate) fn complete(
     precision: Precision,
 ) -> Result<Case> {
     if let Some(path) = model
-        && !["slm", "instaflow", "phonelm"].contains(&case.workload.as_str())
+        && !OF_FILES.contains(&case.workload.as_str())
     {
         bail!(
             "{}: a model file describes a language model (`slm/...`, \
-             `phonelm/...`) or a network of a diffusion model \
-             (`instaflow/...`); `{case}` has no use for one: leave --model out",
+             `phonelm/...`), a network of a diffusion model \
+             (`instaflow/...`) or a model that sees (`mstar/...`); `{case}` \
+             has no use for one: leave --model out",
             path.display()
         );
     }
@@ -199,8 +223,32 @@ pub(crate) fn trace(case: &Case, model: Option<&PathBuf>) -> Result<Graph> {
                 .with_context(|| case.to_string())?;
             Ok(assay_phonelm::trace(&request)?)
         }
+        "mstar" => {
+            let file = model.map(PathBuf::as_path);
+            let request = assay_mstar::Request::new(case, file)
+                .with_context(|| case.to_string())?;
+            Ok(assay_mstar::trace(&request)?)
+        }
         other => Err(anyhow!("workload `{other}` has no trace")),
     }
+}
+
+/// The cases that a complete case is the sum of, each so many times: an
+/// iteration of self-evolving training is too long for one graph. Empty for
+/// a case that has a graph of its own.
+pub(crate) fn parts(
+    case: &Case,
+    model: Option<&Path>,
+) -> Result<Vec<(f64, Case)>> {
+    let is_iteration =
+        case.workload == "mstar" && case.phase.as_deref() == Some("iteration");
+    if !is_iteration {
+        return Ok(Vec::new());
+    }
+    let request = assay_mstar::Request::new(case, model)
+        .with_context(|| case.to_string())?;
+    let parts = assay_mstar::iteration_parts(&request)?;
+    Ok(parts.into_iter().map(|part| (part.count, part.case)).collect())
 }
 
 /// Anyone's weights against anyone's golden file. `model` describes a language
@@ -265,6 +313,10 @@ pub(crate) fn check_golden(
                 assay_phonelm::Request::Decoder(request) => request.config,
                 _ => bail!("`{case}` takes no weights; a candidate does"),
             },
+            "mstar" => bail!(
+                "`{case}` has no golden file: check its language part by its \
+                 own name, e.g. slm/llama-3-8b/prefill"
+            ),
             _ => assay_slm::model_config(&case.model)?,
         },
         (None, None) => bail!("which model? name a case, or --model FILE"),

@@ -114,6 +114,11 @@ pub(crate) fn cases(
                  instaflow/mine/forward",
                 path.display()
             ),
+            Some(path) if registry::sees(path) => bail!(
+                "{}: a model that sees; name its case, e.g. \
+                 mstar/mine/prefill",
+                path.display()
+            ),
             Some(path) => {
                 format!("slm/{}", assay_slm::Config::from_file(path)?.name)
             }

@@ -25,6 +25,7 @@ mod faults;
 mod import;
 mod instaflow;
 mod json_schema;
+mod mstar;
 mod phonelm;
 mod place;
 mod predict;

@@ -35,7 +35,8 @@ fn workloads_json_is_an_array_of_the_contracts_objects() {
             "snr",
             "fastfold",
             "instaflow",
-            "phonelm"
+            "phonelm",
+            "mstar"
         ]
     );
     for workload in list {

@@ -5,8 +5,10 @@
 //! largest; published numbers stand in a table of their own beside it.
 
 mod accuracy;
+mod arms;
 mod calls;
 mod confusion;
+mod dynamics;
 mod fronts;
 mod methods;
 mod panels;
@@ -80,11 +82,13 @@ fn section(
     }
     figures.extend(fronts::figures(study, &id));
     figures.extend(calls::figure(study, &id));
+    figures.extend(dynamics::figures(study, &id));
     blocks.extend(fronts::remarks(study).map(Block::Paragraph));
     blocks.extend(figures.into_iter().map(Block::Figure));
     blocks.extend(methods.map(Block::Table));
     blocks.extend(fronts::table(study, &id).map(Block::Table));
     blocks.extend(calls::table(study, &id).map(Block::Table));
+    blocks.extend(arms::tables(study, &id).into_iter().map(Block::Table));
     if tables::has_costs(study) {
         blocks.push(Block::Table(tables::settings(study, &id)));
     }

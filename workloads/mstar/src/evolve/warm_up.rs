@@ -1,0 +1,106 @@
+//! The warm-up (M-STaR, section 3.1): before it evolves, a model learns to
+//! answer in steps from chains of thought that are given. The paper has the
+//! base model write them and keeps the right ones; here they are the task's.
+
+use std::time::Instant;
+
+use assay_kit::Parameters;
+use burn::tensor::Device;
+
+use super::plan::Plan;
+use super::update::{Example, Learner, Schedule, batch_of};
+use crate::error::MstarError;
+use crate::model::VisionLanguage;
+use crate::task::Problem;
+
+/// The largest learning rate; the paper's is of models a thousand times
+/// larger.
+const LEARNING_RATE: f64 = 1.5e-3;
+
+/// The longest rise of the learning rate, updates; a short warm-up takes a
+/// tenth of its own.
+const RISE: usize = 100;
+
+/// What a warm-up ended in.
+pub(crate) struct Warm {
+    /// Its weights, on the device without gradients.
+    pub(crate) network: VisionLanguage,
+    /// Mean loss of the last tenth of the updates.
+    pub(crate) loss: f64,
+    /// Tokens of all rows, visual ones included.
+    pub(crate) tokens: u64,
+    /// Seconds, drawing the pictures included.
+    pub(crate) seconds: f64,
+}
+
+/// Warms a fresh model up; `blank` hides every picture from it.
+///
+/// # Errors
+/// Pictures of a size that the task does not draw; a loss that is no number.
+pub(crate) fn warm_up(plan: &Plan, blank: bool) -> Result<Warm, MstarError> {
+    let began = Instant::now();
+    let mut start = Parameters::random(&Device::flex(), plan.seed);
+    let (shape, layout) = (plan.shape(), plan.layout());
+    let network = VisionLanguage::new(&mut start, shape, plan.longest());
+    let mut learner = Learner::fresh(network);
+    let steps = plan.warm_up;
+    let schedule = Schedule {
+        peak: LEARNING_RATE,
+        rise: RISE.min(steps.div_ceil(10)) as u64,
+        fall: Some(steps as u64),
+    };
+    let last = steps.div_ceil(10);
+    let (mut tokens, mut loss) = (0, 0.0);
+    let name = if blank { "blanked" } else { "warm-up" };
+    for step in 0..steps {
+        let mut problems = plan.warm_up_of(step)?;
+        if blank {
+            problems = problems.iter().map(Problem::blanked).collect();
+        }
+        let replies: Vec<Vec<u32>> =
+            problems.iter().map(Problem::response).collect();
+        let some: Vec<Example<'_>> =
+            problems.iter().zip(replies.iter().map(Vec::as_slice)).collect();
+        let (rows, count) = batch_of(shape, &layout, &some)?;
+        let (after, value) =
+            learner.step(&schedule, name, |model: &VisionLanguage| {
+                Ok(model.loss(&rows))
+            })?;
+        learner = after;
+        tokens += count;
+        if step + last >= steps {
+            loss += value / last as f64;
+        }
+    }
+    Ok(Warm {
+        network: learner.valid(),
+        loss,
+        tokens,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_kit::parameter_values;
+
+    use super::*;
+
+    #[test]
+    fn a_warm_up_learns_and_is_the_same_each_time() {
+        let plan = |steps: usize| {
+            let case =
+                format!("mstar/tiny/study warm_up={steps} batch=4 prompts=16");
+            Plan::new(&case.parse().unwrap(), None).unwrap()
+        };
+        let first = warm_up(&plan(1), false).unwrap();
+        let later = warm_up(&plan(12), false).unwrap();
+        assert!(later.loss < 0.9 * first.loss, "{}", later.loss);
+        assert!(later.tokens > first.tokens);
+        let again = warm_up(&plan(1), false).unwrap();
+        let values = |warm: &Warm| parameter_values(&warm.network);
+        assert!(values(&first) == values(&again));
+        let blank = warm_up(&plan(1), true).unwrap();
+        assert!(values(&first) != values(&blank));
+    }
+}
