@@ -63,6 +63,19 @@ pub enum SweepError {
         /// What was written.
         found: String,
     },
+    /// A pattern of `except` that takes away nothing, or everything.
+    #[error(
+        "except `{pattern}` leaves {left} of what `{case}` matches; expected a \
+         pattern of some of its paths (`slm/tiny/*`)"
+    )]
+    Except {
+        /// The pattern of the entry.
+        case: String,
+        /// The pattern of `except`.
+        pattern: String,
+        /// `all` or `nothing`.
+        left: &'static str,
+    },
     /// The case has no such axis.
     #[error("`{case}` has no axis `{found}`; nearest valid: `{nearest}`")]
     UnknownAxis {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use assay_schema::{Case, Catalogue, Plan, PlannedCase};
+use assay_schema::{Case, Catalogue, Plan, PlannedCase, glob_matches};
 
 use crate::case::{complete, find_axis, unknown_axis, workload};
 use crate::{PlanEntry, PlanFile, SweepError, select};
@@ -86,7 +86,18 @@ fn expand_entry(
             });
         }
     }
-    let paths = select(std::slice::from_ref(&entry.case), catalogue)?;
+    let mut paths = select(std::slice::from_ref(&entry.case), catalogue)?;
+    for pattern in &entry.except {
+        let before = paths.len();
+        paths.retain(|path| !glob_matches(pattern, path));
+        if paths.len() == before || paths.is_empty() {
+            return Err(SweepError::Except {
+                case: entry.case.clone(),
+                pattern: pattern.clone(),
+                left: if paths.is_empty() { "nothing" } else { "all" },
+            });
+        }
+    }
     check_axes_used(entry, &paths, catalogue)?;
     let mut cases = Vec::new();
     for path in paths {
@@ -210,6 +221,23 @@ mod tests {
                 "slm/tiny/prefill batch=2 precision=f32 prompt=128",
             ]
         );
+    }
+
+    #[test]
+    fn what_an_entry_excepts_is_left_out_and_must_be_some_of_it() {
+        let excepting = |pattern: &str| {
+            let mut entry = entry("slm/*/prefill", &[]);
+            entry.except = vec![pattern.to_owned()];
+            expand(&plan_of(vec![entry]), &catalogue())
+        };
+        assert_eq!(
+            cases(&excepting("slm/tiny/*").unwrap()),
+            ["slm/qwen2-0.5b/prefill batch=1 precision=f32 prompt=128"]
+        );
+        for (pattern, left) in [("slm/tny/*", "all"), ("slm/*", "nothing")] {
+            let error = excepting(pattern).unwrap_err().to_string();
+            assert!(error.contains(&format!("leaves {left} of")), "{error}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct PlanFile {
 pub struct PlanEntry {
     /// A path or a pattern, as [`crate::select`] takes it.
     pub case: String,
+    /// Patterns of paths that `case` matches and that are left out.
+    pub except: Vec<String>,
     /// Axis to the values that it takes.
     pub axes: BTreeMap<String, Vec<String>>,
     /// Measure on the device (else only predict).
@@ -52,6 +54,7 @@ impl PlanEntry {
     pub fn new(case: impl Into<String>) -> Self {
         Self {
             case: case.into(),
+            except: Vec::new(),
             axes: BTreeMap::new(),
             measure: true,
             budget_s: DEFAULT_BUDGET,
@@ -81,6 +84,8 @@ struct WirePlan {
 #[serde(deny_unknown_fields)]
 struct WireEntry {
     case: Spanned<String>,
+    #[serde(default)]
+    except: Vec<String>,
     #[serde(default)]
     axes: BTreeMap<String, Vec<Spanned<toml::Value>>>,
     measure: Option<bool>,
@@ -138,6 +143,7 @@ pub fn parse_plan_file(
         let line = line_of(text, entry.case.span().start);
         entries.push(PlanEntry {
             case: entry.case.into_inner(),
+            except: entry.except,
             axes,
             measure: entry.measure.unwrap_or(true),
             budget_s: budget(entry.budget_s, plan_budget)?,

@@ -3,7 +3,7 @@
 //! One panel a phase, at the setting that most models share. A line joins
 //! the predictions of one profile; it is a guide for the eye, not a fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{Estimate, Provenance};
 
@@ -37,33 +37,35 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
             Column::numbers("Time", "time_s"),
         ],
     );
-    let mut precisions: BTreeMap<String, String> = BTreeMap::new();
+    let mut precisions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for setting in settings(runs) {
         if phases.contains(&setting.phase) {
             continue;
         }
         phases.push(setting.phase.clone());
-        let lines = lines(runs, &setting, &mut precisions, &mut data);
+        let mut own = BTreeMap::new();
+        let lines = lines(runs, &setting, &mut own, &mut data);
         let models = lines.iter().map(|l| l.points.len()).max().unwrap_or(0);
         if models > 1 {
             facets.push(Facet { title: setting.text(), lines });
+            for (place, precision) in own {
+                precisions.entry(place).or_default().insert(precision);
+            }
         }
     }
     if facets.is_empty() {
         return None;
     }
-    let mut by_precision: BTreeMap<&str, usize> = BTreeMap::new();
-    for precision in precisions.values() {
-        *by_precision.entry(precision).or_default() += 1;
-    }
-    let precision_text = match by_precision.len() {
-        1 => format!(
-            "All in {}.",
-            by_precision.keys().next().copied().unwrap_or_default()
-        ),
+    let all: BTreeSet<&str> =
+        precisions.values().flatten().map(String::as_str).collect();
+    let precision_text = match (all.len(), all.first()) {
+        (1, Some(precision)) => format!("All in {precision}."),
         _ => precisions
             .iter()
-            .map(|(place, precision)| format!("{place} {precision}"))
+            .map(|(place, own)| {
+                let own: Vec<&str> = own.iter().map(String::as_str).collect();
+                format!("{place} {}", own.join(" and "))
+            })
             .collect::<Vec<_>>()
             .join(", "),
     };

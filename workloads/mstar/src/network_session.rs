@@ -57,6 +57,10 @@ enum Network {
 
 /// What it is given.
 #[derive(Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a session has a handful, and tensors are handles"
+)]
 enum Input {
     Tiles(Tensor<4>),
     /// Visual tokens, none for a decoder alone or a step, and words.

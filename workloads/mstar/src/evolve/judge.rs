@@ -142,11 +142,9 @@ impl Judge {
         let Some(rule) = MostFrequent::of(&counted) else { return Ok(()) };
         let always = |_: &Problem| rule.answer();
         let by_question = |one: &Problem| rule.answer_to(&one.question);
-        let rules: [(&str, &dyn Fn(&Problem) -> Answer); 2] = [
-            ("most-frequent", &always),
-            ("most-frequent-by-question", &by_question),
-        ];
-        for (arm, says) in rules {
+        let arms = ["most-frequent", "most-frequent-by-question"];
+        let rules: [&dyn Fn(&Problem) -> Answer; 2] = [&always, &by_question];
+        for (arm, says) in arms.into_iter().zip(rules) {
             let right = |problems: &[Problem]| -> Vec<bool> {
                 problems.iter().map(|one| says(one) == one.answer).collect()
             };

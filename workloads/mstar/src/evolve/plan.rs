@@ -61,9 +61,12 @@ pub enum Selection {
 /// The least process reward that trains; the paper's is not published.
 pub const THRESHOLD: f64 = 0.5;
 
+/// A selection's name, and what the axis `kept` makes of it.
+pub type Named = (&'static str, fn(usize) -> Selection);
+
 impl Selection {
-    /// Names and what `kept` makes of them, the default first.
-    pub const NAMES: [(&'static str, fn(usize) -> Self); 4] = [
+    /// All of them, the default first.
+    pub const NAMES: [Named; 4] = [
         ("top", Self::Top),
         ("none", |_| Self::None),
         ("random", Self::Random),

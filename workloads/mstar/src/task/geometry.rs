@@ -217,9 +217,9 @@ impl Angles {
         for reading in self.readings() {
             degrees.push(writing.read(reading));
         }
-        let taken = match degrees.as_slice() {
-            &[one] => one,
-            &[one, other] => writing.compute(one, Operation::Plus, other)?,
+        let taken = match *degrees.as_slice() {
+            [one] => one,
+            [one, other] => writing.compute(one, Operation::Plus, other)?,
             _ => return None,
         };
         let rest = writing.compute(STRAIGHT, Operation::Minus, taken)?;

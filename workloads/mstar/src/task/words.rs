@@ -136,7 +136,8 @@ impl Vocabulary {
         let mut after_digit = false;
         for &token in tokens {
             let is_digit = is_digit(token);
-            if !text.is_empty() && !(after_digit && is_digit) {
+            let within_a_number = after_digit && is_digit;
+            if !text.is_empty() && !within_a_number {
                 text.push(' ');
             }
             match Self::word(token) {
