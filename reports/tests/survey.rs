@@ -11,6 +11,7 @@ mod synthetic;
 use std::collections::BTreeMap;
 
 use assay_reports::{Format, Kind, RunData, render, taken_apart};
+use assay_schema::{Better, Metric};
 use synthetic::survey::{MODELS, SCORES, billions, latency, survey};
 
 const HEADINGS: [&str; 6] = [
@@ -282,6 +283,29 @@ fn answers_by_format_are_relative_to_the_base() {
     near(number(&rows[0], "change"), 20.0 / 20.1 - 1.0);
     assert_eq!(rows[1]["change"], "");
     assert_eq!(rows[1]["base"], "f16");
+}
+
+#[test]
+fn an_error_of_answers_has_no_change_relative_to_another_error() {
+    let mut run = survey();
+    for record in &mut run.records {
+        let value = if record.case.axis("precision") == Some("f16") {
+            1e-5
+        } else {
+            0.2
+        };
+        let lower = Better::Lower;
+        let metric = Metric::value("quality/logit-error", "1", lower, value);
+        record.metrics.push((None, metric));
+    }
+    let rows = table(&files(&[run]), "precision-quality");
+    let errors = with(&rows, &[("metric", "logit-error")]);
+    assert_eq!(errors.len(), 3);
+    for row in errors {
+        assert_eq!(row["change"], "", "{row:?}");
+    }
+    let other = with(&rows, &[("metric", "perplexity")]);
+    assert!(other.iter().any(|row| !row["change"].is_empty()));
 }
 
 #[test]

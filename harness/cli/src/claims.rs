@@ -170,12 +170,13 @@ fn memory() -> Result<Vec<PublishedPoint>> {
     const MIB: f64 = 1024.0 * 1024.0;
     let mut points = Vec::new();
     for row in assay_slm::published_memory()? {
+        let (weights, other) = row.corrected();
         for (metric, mib) in [
             ("memory_peak", row.total),
-            ("memory_part/weights", row.weights),
+            ("memory_part/weights", weights),
             ("memory_part/kv cache", row.kv_cache),
             ("memory_part/compute buffer", row.compute_buffer),
-            ("memory_part/other", row.other),
+            ("memory_part/other", other),
         ] {
             points.push(PublishedPoint {
                 case: format!(
@@ -190,7 +191,8 @@ fn memory() -> Result<Vec<PublishedPoint>> {
                          repository, digitised"
                     .to_owned(),
                 trust: "digitised; weights from 1024 MiB on are 1000 times \
-                        GiB in the source and stand as printed"
+                        GiB in the source: here in MiB, to those two digits, \
+                        and what else there is without the difference"
                     .to_owned(),
             });
         }

@@ -59,6 +59,10 @@ class Family:
     shown: list[str]
     # RecurrentGemma keeps its state in the model, not in a cache.
     has_cache: bool = True
+    # Where a norm on the embedding or behind the branches undoes GAIN, the
+    # embedding is made small instead, or the gain larger.
+    gain: float = GAIN
+    embedding: float = 0.5
 
 
 FAMILIES = [
@@ -182,7 +186,7 @@ def sizes(**others):
     } | others
 
 
-def like_llama(name, config, model, **others):
+def like_llama(name, seed, config, model, **others):
     """A family whose weights are named like LLaMA's."""
     layer = "model.layers.0"
     shown = [
@@ -190,13 +194,13 @@ def like_llama(name, config, model, **others):
         f"{layer}.self_attn.q_proj.weight",
         f"{layer}.mlp.down_proj.weight",
     ]
-    return Family(name, None, config, model, shown, **others)
+    return Family(name, seed, config, model, shown, **others)
 
 
 FAMILIES += [
     Family(
         name="bloom",
-        seed=None,
+        seed=0,
         config=transformers.BloomConfig(
             vocab_size=256,
             hidden_size=32,
@@ -207,6 +211,7 @@ FAMILIES += [
             attention_dropout=0.0,
         ),
         model=transformers.BloomForCausalLM,
+        gain=6.0,
         shown=[
             "transformer.word_embeddings.weight",
             "transformer.word_embeddings_layernorm.weight",
@@ -216,7 +221,7 @@ FAMILIES += [
     ),
     Family(
         name="gpt2",
-        seed=None,
+        seed=130,
         config=transformers.GPT2Config(
             vocab_size=256,
             n_embd=32,
@@ -238,7 +243,7 @@ FAMILIES += [
     ),
     Family(
         name="phi",
-        seed=None,
+        seed=1,
         config=transformers.PhiConfig(
             **sizes(num_attention_heads=2, partial_rotary_factor=0.5)
         ),
@@ -252,7 +257,7 @@ FAMILIES += [
     ),
     Family(
         name="phi3",
-        seed=None,
+        seed=1,
         config=transformers.Phi3Config(
             **sizes(sliding_window=None, pad_token_id=0)
         ),
@@ -265,6 +270,7 @@ FAMILIES += [
     ),
     like_llama(
         "stablelm",
+        1,
         transformers.StableLmConfig(
             **sizes(
                 num_attention_heads=2,
@@ -277,11 +283,13 @@ FAMILIES += [
     ),
     like_llama(
         "gemma",
+        1,
         transformers.GemmaConfig(**sizes(num_key_value_heads=1, head_dim=16)),
         transformers.GemmaForCausalLM,
     ),
     like_llama(
         "gemma2",
+        1,
         transformers.Gemma2Config(
             **sizes(
                 num_key_value_heads=2,
@@ -293,10 +301,11 @@ FAMILIES += [
             )
         ),
         transformers.Gemma2ForCausalLM,
+        embedding=0.05,
     ),
     Family(
         name="recurrent_gemma",
-        seed=None,
+        seed=0,
         config=transformers.RecurrentGemmaConfig(
             vocab_size=256,
             hidden_size=32,
@@ -320,11 +329,13 @@ FAMILIES += [
     ),
     like_llama(
         "olmo",
+        1,
         transformers.OlmoConfig(**sizes(tie_word_embeddings=True)),
         transformers.OlmoForCausalLM,
     ),
     like_llama(
         "nemotron",
+        0,
         transformers.NemotronConfig(
             **sizes(
                 num_key_value_heads=2,
@@ -364,7 +375,7 @@ def make_with(family, seed):
     family.config.architectures = [family.model.__name__]
     family.config._attn_implementation = "eager"
     model = family.model(family.config).float().eval()
-    randomise(model, rng)
+    randomise(model, rng, family)
 
     stem = HERE / f"{family.name}-tiny"
     tokens = torch.randint(
@@ -392,11 +403,11 @@ def make_with(family, seed):
 
 
 @torch.no_grad()
-def randomise(model, rng):
+def randomise(model, rng, family):
     """Fill every parameter so that none can be left out unseen.
 
     Norm weights scatter around one and biases around zero; matrices multiply
-    the spread of what passes through them by GAIN.
+    the spread of what passes through them by the family's gain.
     """
     norms = {
         f"{name}.weight"
@@ -412,9 +423,9 @@ def randomise(model, rng):
         elif weight.dim() == 1:
             weight.copy_(0.5 * noise)
         elif "embed" in name:
-            weight.copy_(0.5 * noise)
+            weight.copy_(family.embedding * noise)
         else:
-            weight.copy_(GAIN * noise / weight.shape[1] ** 0.5)
+            weight.copy_(family.gain * noise / weight.shape[1] ** 0.5)
 
 
 def save_weights(model, path):

@@ -3,11 +3,15 @@
 //!
 //! `table` says which statistic judges each claim, and of which kinds of data
 //! it is computed. `sources` makes readings of one kind of data; the
-//! statistics (`statistic`, `precisions`, `curves`, `memory_parts`, `shapes`)
-//! see one kind at a time, so that none is mixed with another. Nothing is
-//! fitted to a published number.
+//! statistics (`statistic`, `precisions`, `measured_formats`, `curves`,
+//! `memory_parts`, `shapes`) see one kind at a time, so that none is mixed with
+//! another. Nothing here is fitted to a published number. The constants behind
+//! a prediction are, to what others published (`docs/prediction.md`), and a
+//! machine's overlay may be, to half of the survey's models
+//! (`hardware-profiles/measurements/survey.py`).
 
 mod curves;
+mod measured_formats;
 mod memory_parts;
 mod precisions;
 mod readings;

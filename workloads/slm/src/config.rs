@@ -10,6 +10,27 @@ use serde::Deserialize;
 use crate::SlmError;
 use crate::variation::{QkNorm, Variation, WindowLayers};
 
+/// Blocks at most. With the other bounds here, far past any model, a wrong
+/// number is refused before products of sizes pass 64 bits.
+const MOST_LAYERS: usize = 1 << 12;
+/// Heads of a block at most.
+const MOST_HEADS: usize = 1 << 12;
+/// Width of anything at most.
+const WIDEST: usize = 1 << 20;
+/// Tokens at most, of a vocabulary and of a context.
+const MOST_TOKENS: usize = 1 << 24;
+
+/// A size that is no size, or past all reason.
+fn within(name: &str, found: usize, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(format!(
+            "`{name}` is {found}, expected at least 1 and at most {most}"
+        ))
+    }
+}
+
 /// Whose published weight names a model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -231,18 +252,17 @@ impl Config {
     ///
     /// A sentence: what was found, what was expected.
     pub fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("layers", self.layers),
-            ("width", self.width),
-            ("heads", self.heads),
-            ("kv_heads", self.kv_heads),
-            ("head_dim", self.head_dim),
-            ("ffn", self.ffn),
-            ("vocab", self.vocab),
-            ("context", self.context),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, n)| *n == 0) {
-            return Err(format!("`{name}` is 0, expected at least 1"));
+        for (name, found, most) in [
+            ("layers", self.layers, MOST_LAYERS),
+            ("width", self.width, WIDEST),
+            ("heads", self.heads, MOST_HEADS),
+            ("kv_heads", self.kv_heads, MOST_HEADS),
+            ("head_dim", self.head_dim, WIDEST),
+            ("ffn", self.ffn, WIDEST),
+            ("vocab", self.vocab, MOST_TOKENS),
+            ("context", self.context, MOST_TOKENS),
+        ] {
+            within(name, found, most)?;
         }
         if self.format_version != 1 {
             return Err(format!(
@@ -260,6 +280,14 @@ impl Config {
             return Err(format!(
                 "`norm_epsilon` is {}, expected a number of at least 0",
                 self.norm_epsilon
+            ));
+        }
+        if let Positions::Learned { offset } = self.positions
+            && offset > MOST_TOKENS
+        {
+            return Err(format!(
+                "`positions`: an offset of {offset}, expected at most \
+                 {MOST_TOKENS}"
             ));
         }
         if let Positions::Rotary { fraction, theta } = self.positions {
@@ -365,12 +393,18 @@ impl Config {
     /// Whether the parts that single models have go with the rest.
     fn check_variation(&self) -> Result<(), String> {
         let v = &self.variation;
-        let positive = [
-            ("embedding_width", v.embedding_width),
-            ("window", v.window.map(|window| window.tokens)),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, n)| *n == Some(0)) {
-            return Err(format!("`{name}` is 0, expected at least 1"));
+        for (name, found, most) in [
+            ("embedding_width", v.embedding_width, WIDEST),
+            ("window", v.window.map(|window| window.tokens), MOST_TOKENS),
+            ("query_rank", v.latent.map(|latent| latent.query_rank), WIDEST),
+            ("kv_rank", v.latent.map(|latent| latent.kv_rank), WIDEST),
+            ("value_dim", v.latent.map(|latent| latent.value_dim), WIDEST),
+            ("recurrence", v.recurrence.map(|own| own.width), WIDEST),
+            ("convolution", v.recurrence.map(|own| own.convolution), WIDEST),
+        ] {
+            if let Some(found) = found {
+                within(name, found, most)?;
+            }
         }
         for (name, number) in [
             ("embedding_scale", v.embedding_scale),
@@ -502,6 +536,25 @@ mod tests {
         let message = error.to_string();
         assert!(message.starts_with("my.toml:"), "{message}");
         assert!(message.contains("`gated`"), "{message}");
+    }
+
+    #[test]
+    fn sizes_past_all_reason_are_refused_with_their_bounds() {
+        let tiny = models::config("tiny").unwrap();
+        let huge = usize::MAX;
+        let learned = Positions::Learned { offset: huge };
+        for (config, words) in [
+            (Config { layers: 0, ..tiny.clone() }, "`layers` is 0, expected"),
+            (Config { layers: huge, ..tiny.clone() }, "at most 4096"),
+            (Config { width: huge, ..tiny.clone() }, "at most 1048576"),
+            (Config { vocab: huge, ..tiny.clone() }, "at most 16777216"),
+            (Config { context: huge, ..tiny.clone() }, "`context` is"),
+            (Config { positions: learned, ..tiny.clone() }, "an offset of"),
+        ] {
+            let message = config.check().unwrap_err();
+            assert!(message.contains(words), "{words}: {message}");
+        }
+        assert!(tiny.check().is_ok());
     }
 
     #[test]

@@ -51,18 +51,18 @@ fn files_of(family: Family) -> Option<(&'static str, Files)> {
         Family::Qwen2 => Some(("qwen2", files!("qwen2"))),
         Family::GptNeox => Some(("gpt_neox", files!("gpt_neox"))),
         Family::Opt => Some(("opt", files!("opt"))),
-        // `make_goldens.py` has the tiny models of these; until their files
-        // stand beside the others they are checked against the plain twins.
-        Family::Bloom
-        | Family::Gpt2
-        | Family::Phi
-        | Family::Phi3
-        | Family::Stablelm
-        | Family::Gemma
-        | Family::Gemma2
-        | Family::RecurrentGemma
-        | Family::Olmo
-        | Family::Nemotron => None,
+        Family::Bloom => Some(("bloom", files!("bloom"))),
+        Family::Gpt2 => Some(("gpt2", files!("gpt2"))),
+        Family::Phi => Some(("phi", files!("phi"))),
+        Family::Phi3 => Some(("phi3", files!("phi3"))),
+        Family::Stablelm => Some(("stablelm", files!("stablelm"))),
+        Family::Gemma => Some(("gemma", files!("gemma"))),
+        Family::Gemma2 => Some(("gemma2", files!("gemma2"))),
+        Family::RecurrentGemma => {
+            Some(("recurrent_gemma", files!("recurrent_gemma")))
+        }
+        Family::Olmo => Some(("olmo", files!("olmo"))),
+        Family::Nemotron => Some(("nemotron", files!("nemotron"))),
         // `transformers` does not have these.
         Family::Qwen
         | Family::Minicpm

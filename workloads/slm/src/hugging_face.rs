@@ -71,10 +71,15 @@ impl Keys<'_> {
             })
     }
 
-    /// The first of several names of one number that is there.
-    fn integer_of(&self, names: [&str; 2]) -> Result<usize, SlmError> {
-        let there = names.into_iter().find(|k| self.optional(k).is_some());
-        self.integer(there.unwrap_or(names[0]))
+    /// A number by its usual name, or by the first other one that is there.
+    fn integer_of(
+        &self,
+        usual: &str,
+        others: &[&str],
+    ) -> Result<usize, SlmError> {
+        let mut names = std::iter::once(usual).chain(others.iter().copied());
+        let there = names.find(|name| self.optional(name).is_some());
+        self.integer(there.unwrap_or(usual))
     }
 
     fn integer_or(&self, key: &str, default: usize) -> Result<usize, SlmError> {
@@ -120,16 +125,43 @@ impl Keys<'_> {
         }
     }
 
-    fn number_or(&self, key: &str, default: f64) -> f64 {
-        self.optional(key).and_then(Value::as_f64).unwrap_or(default)
+    /// The value of a key, or what it is where the file leaves it out.
+    fn value_or<'b, T>(
+        &'b self,
+        key: &str,
+        default: T,
+        expected: &str,
+        read: fn(&'b Value) -> Option<T>,
+    ) -> Result<T, SlmError> {
+        let Some(value) = self.optional(key) else { return Ok(default) };
+        read(value).ok_or_else(|| {
+            self.error(format!("`{key}` is {value}, expected {expected}"))
+        })
     }
 
-    fn flag_or(&self, key: &str, default: bool) -> bool {
-        self.optional(key).and_then(Value::as_bool).unwrap_or(default)
+    fn number_or(&self, key: &str, default: f64) -> Result<f64, SlmError> {
+        self.value_or(key, default, "a number", Value::as_f64)
     }
 
-    fn word_or<'b>(&'b self, key: &str, default: &'b str) -> &'b str {
-        self.optional(key).and_then(Value::as_str).unwrap_or(default)
+    fn flag_or(&self, key: &str, default: bool) -> Result<bool, SlmError> {
+        self.value_or(key, default, "true or false", Value::as_bool)
+    }
+
+    fn word_or<'b>(
+        &'b self,
+        key: &str,
+        default: &'b str,
+    ) -> Result<&'b str, SlmError> {
+        self.value_or(key, default, "a word", Value::as_str)
+    }
+
+    /// A number that `null` takes away, and that has a value where the file
+    /// leaves it out.
+    fn cap_or(&self, key: &str, default: f64) -> Result<Option<f64>, SlmError> {
+        if self.json.get(key).is_some_and(Value::is_null) {
+            return Ok(None);
+        }
+        self.number_or(key, default).map(Some)
     }
 
     fn activation(
@@ -137,29 +169,55 @@ impl Keys<'_> {
         key: &str,
         default: &str,
     ) -> Result<Activation, SlmError> {
-        let word = self.word_or(key, default);
+        let word = self.word_or(key, default)?;
         word.parse().map_err(|error| self.error(format!("`{key}`: {error}")))
     }
 
-    /// Whether `rope_scaling` is LLaMA-3.1's.
-    fn is_llama3_scaling(&self) -> bool {
-        let scaling = self.optional("rope_scaling");
-        let kind = scaling.and_then(|scaling| {
-            scaling.get("rope_type").or_else(|| scaling.get("type"))
-        });
-        kind.and_then(Value::as_str) == Some("llama3")
+    /// What stands of rotary positions beside their base, and under which
+    /// key: transformers 5 has it all in `rope_parameters`.
+    fn rope(&self) -> Option<(&'static str, &Value)> {
+        ["rope_parameters", "rope_scaling"]
+            .into_iter()
+            .find_map(|key| Some((key, self.optional(key)?)))
     }
 
-    /// LLaMA-3.1's `rope_scaling`, where it stands.
+    /// How rotary positions are scaled; `default` where they are not.
+    fn rope_type(&self) -> Option<&str> {
+        let Some((_, rope)) = self.rope() else { return Some("default") };
+        let kind = rope.get("rope_type").or_else(|| rope.get("type"));
+        kind.and_then(Value::as_str)
+    }
+
+    /// A number of rotary positions by transformers 5's name within
+    /// `rope_parameters`, or else by that of the file itself.
+    fn rope_number_or(
+        &self,
+        inner: &str,
+        key: &str,
+        default: f64,
+    ) -> Result<f64, SlmError> {
+        let rope = self.optional("rope_parameters");
+        let value = rope.and_then(|rope| rope.get(inner));
+        match value.filter(|value| !value.is_null()) {
+            None => self.number_or(key, default),
+            Some(value) => value.as_f64().ok_or_else(|| {
+                self.error(format!(
+                    "`rope_parameters`: `{inner}` is {value}, expected a \
+                     number"
+                ))
+            }),
+        }
+    }
+
+    /// LLaMA-3.1's scaled rotary positions, where they stand.
     fn llama3_scaling(&self) -> Result<Option<RotaryScaling>, SlmError> {
-        if !self.is_llama3_scaling() {
+        let Some((key, rope)) = self.rope() else { return Ok(None) };
+        if self.rope_type() != Some("llama3") {
             return Ok(None);
         }
-        let number = |key: &str| {
-            let scaling = self.optional("rope_scaling");
-            let value = scaling.and_then(|scaling| scaling.get(key));
-            value.and_then(Value::as_f64).ok_or_else(|| {
-                self.error(format!("`rope_scaling` has no number `{key}`"))
+        let number = |inner: &str| {
+            rope.get(inner).and_then(Value::as_f64).ok_or_else(|| {
+                self.error(format!("`{key}` has no number `{inner}`"))
             })
         };
         Ok(Some(RotaryScaling {
@@ -178,7 +236,7 @@ impl Keys<'_> {
         refused: bool,
         what: &str,
     ) -> Result<(), SlmError> {
-        if self.flag_or(key, default) == refused {
+        if self.flag_or(key, default)? == refused {
             Err(self.error(format!("`{key}` is {refused}: {what}")))
         } else {
             Ok(())
@@ -200,7 +258,7 @@ pub(crate) fn config(text: &str, file: &str) -> Result<Config, SlmError> {
             message: error.to_string(),
         })?;
     let keys = Keys { json: &json, file };
-    let kind = keys.word_or("model_type", "");
+    let kind = keys.word_or("model_type", "")?;
     let known = READERS.map(|(name, _)| name);
     let reader = READERS.into_iter().find(|(name, _)| *name == kind);
     let Some((_, read)) = reader else {
@@ -224,31 +282,36 @@ fn name_of(file: &str) -> String {
 
 /// What all families have in common; the rest is LLaMA's.
 fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
-    // `rope_parameters` is where transformers 5 puts what 4 calls `rope_theta`.
-    for key in ["rope_scaling", "rope_parameters"] {
-        let is_read = key == "rope_scaling"
-            && family == Family::Llama
-            && keys.is_llama3_scaling();
-        if keys.optional(key).is_some() && !is_read {
+    if let Some((key, _)) = keys.rope() {
+        let both = ["rope_parameters", "rope_scaling"];
+        let is_one = !both.iter().all(|key| keys.optional(key).is_some());
+        let is_read = match keys.rope_type() {
+            Some("default") => is_one,
+            Some("llama3") => is_one && family == Family::Llama,
+            Some(_) | None => false,
+        };
+        if !is_read {
             return Err(keys.error(format!(
-                "`{key}` is set; this decoder has plain rotary positions, \
-                 with their base in `rope_theta`, and, for llama, a \
-                 `rope_scaling` of `rope_type` llama3"
+                "`{key}` is set; this decoder has plain rotary positions \
+                 (`rope_type` default) and, for llama, those of `rope_type` \
+                 llama3, in one of `{}`",
+                both.join("` and `")
             )));
         }
     }
-    let heads = keys.integer_of(["num_attention_heads", "n_head"])?;
-    let width = keys.integer_of(["hidden_size", "n_embd"])?;
+    // BLOOM's published files have `n_embed`.
+    let heads = keys.integer_of("num_attention_heads", &["n_head"])?;
+    let width = keys.integer_of("hidden_size", &["n_embd", "n_embed"])?;
     let context = ["max_position_embeddings", "n_positions", "seq_length"]
         .into_iter()
         .find(|key| keys.optional(key).is_some());
     Ok(Config {
         format_version: 1,
         name: name_of(keys.file),
-        title: keys.word_or("_name_or_path", "").to_owned(),
+        title: keys.word_or("_name_or_path", "")?.to_owned(),
         source: keys.file.to_owned(),
         family,
-        layers: keys.integer_of(["num_hidden_layers", "n_layer"])?,
+        layers: keys.integer_of("num_hidden_layers", &["n_layer"])?,
         width,
         heads,
         kv_heads: keys.integer_or("num_key_value_heads", heads)?,
@@ -267,7 +330,7 @@ fn base(keys: &Keys<'_>, family: Family) -> Result<Config, SlmError> {
         attention_bias: AttentionBias::None,
         mlp_bias: false,
         parallel_residual: false,
-        tied_embeddings: keys.flag_or("tie_word_embeddings", false),
+        tied_embeddings: keys.flag_or("tie_word_embeddings", false)?,
         published_params_m: None,
         variation: Variation::default(),
     })

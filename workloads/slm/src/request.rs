@@ -150,6 +150,13 @@ impl Request {
                 expected: "1: the choices of a question are the rows".into(),
             });
         }
+        if phase == Phase::Evaluate && longest < 2 {
+            return Err(SlmError::Axis {
+                axis: "context",
+                found: format!("a model's context of {longest}"),
+                expected: "at least 2: each token predicts the next".into(),
+            });
+        }
         if phase == Phase::TrainStep && request.prompt < 2 {
             return Err(SlmError::Axis {
                 axis: "prompt",

@@ -160,10 +160,15 @@ impl SlmSession {
             ));
         }
         let b = self.request.batch;
-        let past = all.clone().slice([0..b, 0..count - 1]);
-        let last = all.clone().slice([0..b, count - 1..count]);
-        let (_, mut cache) = seen(model, config, past, count);
-        let fused = decode(model, last, count - 1, &mut cache);
+        let fused = if count > 1 {
+            let past = all.clone().slice([0..b, 0..count - 1]);
+            let last = all.clone().slice([0..b, count - 1..count]);
+            let (_, mut cache) = seen(model, config, past, count);
+            decode(model, last, count - 1, &mut cache)
+        } else {
+            // A context of one token has no past to keep.
+            prefill(model, config, all.clone()).0
+        };
         let plain = with_plain_twins(|| {
             let hidden = model.hidden(all, 0, None);
             model.logits(hidden.slice([0..b, count - 1..count]))

@@ -158,6 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn a_model_with_a_context_of_one_token_is_checked_too() {
+        for positions in ["tiny", "opt-125m"] {
+            let small = models::config("tiny").unwrap();
+            let positions = models::config(positions).unwrap().positions;
+            let config = Config { context: 1, positions, ..small };
+            let case = "slm/mine/prefill prompt=1".parse().unwrap();
+            let request = Request::new(&case, Some(config)).unwrap();
+            let context = Context::new("cpu", 3);
+            let mut session = session(request, &context).unwrap();
+            assert!(session.verify().unwrap().passed());
+        }
+    }
+
+    #[test]
     fn what_is_not_measured_is_a_skip_that_says_what_is() {
         for (case, words) in [
             ("slm/tiny/train-step precision=q8_0", "does not train"),

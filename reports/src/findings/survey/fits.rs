@@ -1,6 +1,6 @@
-//! A quantity against parameters: at the setting that most models share, a
-//! series for each place and provenance, and the line of least squares
-//! through each series alone.
+//! A quantity against parameters: at the setting with the most provenances
+//! and published models, a series for each place and provenance, and the line
+//! of least squares through each series alone.
 //!
 //! `y = intercept + slope N` over parameters `N`, with
 //! `R^2 = 1 - sum residual^2 / sum (y - mean)^2`
@@ -57,7 +57,8 @@ impl Line {
 
 /// A panel for each workload and phase of which enough models were read at
 /// one setting. Of several settings that one at which the most provenances
-/// have enough models, then the one with the most models.
+/// have enough models, then the one at which the most models are published,
+/// then the one with the most models.
 pub(crate) fn fit_panels(
     readings: &[Reading],
     parameters: &BTreeMap<Model, f64>,
@@ -69,7 +70,7 @@ pub(crate) fn fit_panels(
             .filter(|one| one.provenance != Provenance::Published)
             .filter_map(|one| Setting::of(&one.case))
             .collect();
-        let mut best: Option<((usize, usize), Setting, Vec<FitSeries>)> = None;
+        let mut best: Option<(Score, Setting, Vec<FitSeries>)> = None;
         for setting in settings {
             let series = series(&own, &setting, parameters);
             let score = score(&series);
@@ -77,7 +78,7 @@ pub(crate) fn fit_panels(
                 best = Some((score, setting, series));
             }
         }
-        if let Some(((provenances, _), setting, series)) = best
+        if let Some(((provenances, ..), setting, series)) = best
             && provenances > 0
         {
             panels.push(FitPanel { workload, setting, series });
@@ -86,15 +87,23 @@ pub(crate) fn fit_panels(
     panels
 }
 
-/// Provenances of which a series has enough models, and the most models.
-fn score(series: &[FitSeries]) -> (usize, usize) {
+/// Provenances of which a series has enough models, the most models of a
+/// published series, and the most of any.
+type Score = (usize, usize, usize);
+
+fn score(series: &[FitSeries]) -> Score {
     let enough: BTreeSet<Provenance> = series
         .iter()
         .filter(|one| one.points.len() >= LEAST_MODELS)
         .map(|one| one.provenance)
         .collect();
-    let most = series.iter().map(|one| one.points.len()).max();
-    (enough.len(), most.unwrap_or(0))
+    let most = |published: bool| {
+        let own = series.iter().filter(|one| {
+            !published || one.provenance == Provenance::Published
+        });
+        own.map(|one| one.points.len()).max().unwrap_or(0)
+    };
+    (enough.len(), most(true), most(false))
 }
 
 /// What was read at a setting: at each place in the precision that most
@@ -199,6 +208,24 @@ mod tests {
         assert_eq!(panels[0].setting.text(), "decode, context 75");
         assert_eq!(panels[0].series[0].points.len(), 8);
         assert!(fit_panels(&readings[..5], &counts()).is_empty());
+    }
+
+    #[test]
+    fn of_settings_with_as_many_provenances_the_published_one_is_taken() {
+        let of = |provenance, setting: &'static str, models: usize| {
+            (1..=models).map(move |model| {
+                let one = reading(model, setting, model as f64);
+                Reading { provenance, ..one }
+            })
+        };
+        let mut readings: Vec<Reading> =
+            of(Provenance::Predicted, "context=75", 9).collect();
+        readings.extend(of(Provenance::Measured, "context=75", 6));
+        readings.extend(of(Provenance::Predicted, "context=2047", 7));
+        readings.extend(of(Provenance::Published, "context=2047", 6));
+        let panels = fit_panels(&readings, &counts());
+        assert_eq!(panels[0].setting.text(), "decode, context 2047");
+        assert_eq!(panels[0].series.len(), 2);
     }
 
     #[test]

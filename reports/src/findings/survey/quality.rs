@@ -25,6 +25,16 @@ pub(crate) struct Quality {
     pub(crate) values: Vec<(String, f64)>,
 }
 
+impl Quality {
+    /// Whether it says how far answers are from the exact ones: an error, a
+    /// divergence. The base's is next to nothing, and a change relative to it
+    /// says nothing.
+    pub(crate) fn is_distance(&self) -> bool {
+        let last = self.metric.rsplit(['-', '_']).next();
+        matches!(last, Some("error" | "divergence" | "distance"))
+    }
+}
+
 /// The metrics of sound records whose case ran in at least two formats, by
 /// machine, case and metric. A study's metrics stand in its study.
 pub(crate) fn qualities(runs: &[RunFindings<'_>]) -> Vec<Quality> {

@@ -96,8 +96,9 @@ fn figure(quantity: Quantity, panels: &[FitPanel]) -> Figure {
         id: id.into(),
         title: title.into(),
         caption: format!(
-            "A panel a phase, at the setting that the most models share; a \
-             mark a model. The line through the marks of a place is that of \
+            "A panel a phase, at the setting that stands in the most ways \
+             (measured, predicted, published), of several the one that the \
+             most models are published at; a mark a model. The line through the marks of a place is that of \
              least squares, intercept + slope x parameters, fitted to that \
              place's own marks alone; it is bent because both axes are \
              logarithmic. R² and the number of models n stand beside each \

@@ -216,7 +216,9 @@ fn quality_table(found: &[Quality], named: bool) -> Table {
     let mut table = Table::new(
         "precision-quality",
         "What a number format does to the answers; the change is to the base \
-         format, where that has a value other than zero",
+         format, where that has a value other than zero. Errors and \
+         divergences are distances from the exact answers themselves, and \
+         have no change",
         columns,
     );
     for quality in found {
@@ -227,7 +229,8 @@ fn quality_table(found: &[Quality], named: bool) -> Table {
             .iter()
             .find(|(format, _)| Some(format.as_str()) == base)
             .map(|(_, value)| *value)
-            .filter(|value| value.is_finite() && *value != 0.0);
+            .filter(|value| value.is_finite() && *value != 0.0)
+            .filter(|_| !quality.is_distance());
         for (format, value) in &quality.values {
             let mut row = vec![Cell::name(&quality.case.to_string())];
             if named {

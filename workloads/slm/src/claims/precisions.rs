@@ -5,12 +5,14 @@
 //! lengths, with a bootstrap over them. A prediction's band widens what is
 //! said of a reduction itself; a difference of two reductions keeps the
 //! interval over lengths, since both come from one model of one machine.
+//! What was measured here goes to `measured_formats`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{ClaimData, Estimate};
 use assay_statistics::Bootstrap;
 
+use super::measured_formats;
 use super::readings::{JETSON, Reading, Readings, exact};
 use crate::Phase;
 
@@ -18,8 +20,6 @@ use crate::Phase;
 const MODEL: &str = "phi-1.5";
 /// Formats of the survey.
 const SURVEYED: [&str; 5] = ["q8_0", "q6_k", "q5_k", "q4_k_m", "q3_k"];
-/// Those that this project runs.
-const OWN: [&str; 2] = ["q8_0", "q4_0"];
 
 /// What is computed.
 #[derive(Clone, Copy, Debug)]
@@ -55,32 +55,15 @@ struct Table {
 
 impl Table {
     /// `None` unless every format has a length with the others and with
-    /// `f16`. Measured here: of the first model that has them.
+    /// `f16`.
     fn new(readings: &Readings, phase: Phase) -> Option<Self> {
-        match readings.data {
-            ClaimData::Published | ClaimData::Predicted => {
-                Self::of_model(readings, phase, MODEL, &SURVEYED)
-            }
-            ClaimData::Generated | ClaimData::Real => readings
-                .models()
-                .into_iter()
-                .find_map(|m| Self::of_model(readings, phase, m, &OWN)),
-        }
-    }
-
-    fn of_model(
-        readings: &Readings,
-        phase: Phase,
-        model: &str,
-        formats: &[&'static str],
-    ) -> Option<Self> {
         let half = ["f16", "bf16"]
             .into_iter()
-            .map(|format| readings.curve(model, phase, format, JETSON))
+            .map(|format| readings.curve(MODEL, phase, format, JETSON))
             .find(|curve| !curve.is_empty())?;
-        let curves: Vec<_> = formats
+        let curves: Vec<_> = SURVEYED
             .iter()
-            .map(|format| readings.curve(model, phase, format, JETSON))
+            .map(|format| readings.curve(MODEL, phase, format, JETSON))
             .collect();
         let lengths: Vec<u32> = half
             .keys()
@@ -105,7 +88,7 @@ impl Table {
                 })
                 .collect::<Vec<f64>>()
         };
-        let by_format = formats
+        let by_format = SURVEYED
             .iter()
             .zip(&curves)
             .map(|(format, curve)| (*format, reduction(curve)))
@@ -174,6 +157,9 @@ const OVER_LENGTHS: &str = "mean over lengths, bootstrap over them";
 impl OfPrecisions {
     /// Its value; `None` where a format is missing.
     pub(super) fn of(&self, readings: &Readings) -> Option<Estimate> {
+        if readings.is_own() {
+            return self.of_measured(readings);
+        }
         match *self {
             Self::Mean { phase, precision } => {
                 let table = Table::new(readings, phase)?;
@@ -234,6 +220,20 @@ impl OfPrecisions {
                 Some(exact(change, "mean over formats at two lengths"))
             }
             Self::DecodeLessPrefill => decode_less_prefill(readings),
+        }
+    }
+
+    /// Of what was measured here. `None` of statistics that name a format or
+    /// a length of the survey's, which this project need not run.
+    fn of_measured(&self, readings: &Readings) -> Option<Estimate> {
+        match *self {
+            Self::Smallest { phase } => {
+                measured_formats::smallest(readings, phase)
+            }
+            Self::DecodeLessPrefill => {
+                measured_formats::decode_less_prefill(readings)
+            }
+            _ => None,
         }
     }
 }

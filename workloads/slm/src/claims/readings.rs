@@ -26,6 +26,9 @@ pub(super) const FORMAT: &str = "q4_k_m";
 /// Tokens within which two contexts have about the same memory.
 pub(super) const NEAR: u32 = 128;
 
+/// The model of tests, none of the survey's.
+pub(super) const TEST_MODEL: &str = "tiny";
+
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quantity {

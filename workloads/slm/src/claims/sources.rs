@@ -79,16 +79,20 @@ fn published_point(point: &PublishedPoint) -> Option<Reading> {
     let case: Case = point.case.parse().ok()?;
     let written = case.phase.as_deref()?;
     let is_figure_9 = point.metric.starts_with("figure_9");
-    let quantity = match point.metric.as_str() {
+    let (quantity, unit) = match point.metric.as_str() {
         "time"
         | "time_per_output_token"
         | "figure_9_time"
-        | "figure_9_time_per_output_token" => Quantity::Time,
-        "kernel_mul_mat_vec_q" => Quantity::Products,
-        "part_attention" => Quantity::Attention,
-        "part_ffn" => Quantity::FeedForward,
+        | "figure_9_time_per_output_token" => (Quantity::Time, "s"),
+        "kernel_mul_mat_vec_q" => (Quantity::Products, "%"),
+        "part_attention" => (Quantity::Attention, "%"),
+        "part_ffn" => (Quantity::FeedForward, "%"),
         _ => return None,
     };
+    // Milliseconds would be read as seconds.
+    if point.unit != unit {
+        return None;
+    }
     // Time a token of a generation is decode's, by tokens generated.
     let (phase, length) = if written == "generate" {
         (Phase::Decode, length(Phase::Generate, &case.axes))

@@ -1,13 +1,18 @@
 //! What is computed of readings: comparisons of two models, and statistics
 //! over all of them.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use assay_schema::Estimate;
 use assay_statistics::{Bootstrap, LineFit};
 
 use super::curves::OfCurves;
 use super::memory_parts;
 use super::precisions::OfPrecisions;
-use super::readings::{FORMAT, JETSON, NEAR, Quantity, Readings, Spot, exact};
+use super::readings::{
+    FORMAT, JETSON, NEAR, Quantity, Readings, Spot, TEST_MODEL, exact,
+};
 use super::shapes::{self, OfShapes};
 use super::sources::BROKEN_DOWN;
 use crate::Phase;
@@ -103,7 +108,7 @@ fn ratio(readings: &Readings, of: &Spot, over: &Spot) -> Option<Estimate> {
 }
 
 /// From a ratio, how much less than 1 it is, percent.
-fn less(ratio: &Estimate) -> Estimate {
+pub(super) fn less(ratio: &Estimate) -> Estimate {
     let percent = |ratio: f64| 100.0 * (1.0 - ratio);
     Estimate {
         point: percent(ratio.point),
@@ -151,11 +156,57 @@ fn smallest_products(readings: &Readings) -> Option<Estimate> {
     shares.into_iter().min_by(|a, b| a.point.total_cmp(&b.point))
 }
 
-/// Time by parameters of one model; `None` without both phases.
+/// Times and parameters of one model.
 struct Row {
     parameters: f64,
     prefill: f64,
     decode: f64,
+}
+
+/// Where times of several models may be compared: a format, a machine, tokens
+/// of the prompt, tokens in the cache.
+type Setting<'a> = (&'a str, &'a str, u32, u32);
+
+/// Models with both phases, by where both were timed.
+fn settings(readings: &Readings) -> BTreeMap<Setting<'_>, Vec<Row>> {
+    let mut all: BTreeMap<Setting<'_>, Vec<Row>> = BTreeMap::new();
+    for model in readings.models() {
+        let Some(parameters) = parameters(readings, model) else { continue };
+        let prefills = times(readings, model, Phase::Prefill);
+        let decodes = times(readings, model, Phase::Decode);
+        for (&(precision, machine, prompt), &prefill) in &prefills {
+            for (&(format, on, context), &decode) in &decodes {
+                if (format, on) == (precision, machine) {
+                    all.entry((precision, machine, prompt, context))
+                        .or_default()
+                        .push(Row { parameters, prefill, decode });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Times of a model by format, machine and length, on the survey's machine or
+/// where they were measured. Of a case that was read twice the first counts.
+fn times<'a>(
+    readings: &'a Readings,
+    model: &str,
+    phase: Phase,
+) -> BTreeMap<(&'a str, &'a str, u32), f64> {
+    let mut times = BTreeMap::new();
+    for one in &readings.all {
+        if one.model == model
+            && one.phase == phase
+            && one.quantity == Quantity::Time
+            && (readings.is_own() || one.machine == JETSON)
+        {
+            let place =
+                (one.precision.as_str(), one.machine.as_str(), one.length);
+            times.entry(place).or_insert(one.value.point);
+        }
+    }
+    times
 }
 
 /// The value of a model on the survey's machine, or on this one. The test
@@ -183,39 +234,32 @@ fn value(
 fn parameters(readings: &Readings, model: &str) -> Option<f64> {
     let of = |phase| value(readings, model, phase, Quantity::Parameters, 0);
     let count = of(Phase::Decode).or_else(|| of(Phase::Prefill))?;
-    (count < MOST_PARAMETERS && model != "tiny").then_some(count)
+    (count < MOST_PARAMETERS && model != TEST_MODEL).then_some(count)
 }
 
+/// Of the setting of most models: times in two formats, at two lengths or on
+/// two machines do not lie on one line. The survey's format comes first, and
+/// its lengths where the same models have several.
 fn decode_less_prefill(readings: &Readings) -> Option<Estimate> {
-    let rows: Vec<Row> = readings
-        .models()
+    let ((precision, machine, prompt, context), rows) = settings(readings)
         .into_iter()
-        .filter_map(|model| {
-            let time = |phase, near| {
-                value(readings, model, phase, Quantity::Time, near)
-            };
-            Some(Row {
-                parameters: parameters(readings, model)?,
-                prefill: time(Phase::Prefill, 50)?,
-                decode: time(Phase::Decode, 75)?,
-            })
-        })
-        .collect();
-    if rows.len() < LEAST_MODELS {
-        return None;
-    }
-    over_models(
-        "R² of decode minus R² of prefill, bootstrap over models",
-        rows.len(),
-        |picked| {
-            let column = |of: fn(&Row) -> f64| -> Vec<f64> {
-                picked.iter().map(|&i| of(&rows[i])).collect()
-            };
-            let size = column(|row| row.parameters);
-            r_squared(&size, &column(|row| row.decode))
-                - r_squared(&size, &column(|row| row.prefill))
-        },
-    )
+        .filter(|(_, rows)| rows.len() >= LEAST_MODELS)
+        .max_by_key(|((precision, _, prompt, context), rows)| {
+            let away = prompt.abs_diff(50).saturating_add(context.abs_diff(75));
+            (*precision == FORMAT, rows.len(), Reverse(away))
+        })?;
+    let name = format!(
+        "R² of decode minus R² of prefill, {precision} on {machine}, prompt \
+         {prompt}, context {context}, bootstrap over models"
+    );
+    over_models(&name, rows.len(), |picked| {
+        let column = |of: fn(&Row) -> f64| -> Vec<f64> {
+            picked.iter().map(|&i| of(&rows[i])).collect()
+        };
+        let size = column(|row| row.parameters);
+        r_squared(&size, &column(|row| row.decode))
+            - r_squared(&size, &column(|row| row.prefill))
+    })
 }
 
 /// Parameters in millions and memory in MiB of each model at a context of

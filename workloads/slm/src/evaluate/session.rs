@@ -28,32 +28,37 @@ const WINDOW: usize = 512;
 /// What is judged by.
 enum Subject {
     Questions(Task),
-    Text { name: String, text: String },
+    Text(String),
 }
 
 impl Subject {
-    /// `--data` if there is any, else what the axis says.
-    fn of(request: &Request, context: &Context) -> Result<Self, SlmError> {
+    /// `--data` if there is any, else what the axis says; with the data's name
+    /// where the case does not say what it is.
+    fn of(
+        request: &Request,
+        context: &Context,
+    ) -> Result<(Self, Option<String>), SlmError> {
         if let Some(path) = &context.data {
+            let name = path.file_stem().unwrap_or(path.as_os_str());
+            let name = Some(name.to_string_lossy().into_owned());
             if path.extension().is_none_or(|end| end != "txt") {
-                return Ok(Self::Questions(task_from_file(path)?));
+                return Ok((Self::Questions(task_from_file(path)?), name));
             }
             let text = std::fs::read_to_string(path).map_err(|error| {
                 SlmError::Read { path: path.clone(), error }
             })?;
-            let name = path.display().to_string();
-            return Ok(Self::Text { name, text });
+            return Ok((Self::Text(text), name));
         }
         if request.task == "text" {
-            let text = held_out().to_owned();
-            return Ok(Self::Text { name: "alice".to_owned(), text });
+            return Ok((Self::Text(held_out().to_owned()), None));
         }
         let named = tasks()?.into_iter().find(|t| t.name == request.task);
-        named.map(Self::Questions).ok_or_else(|| SlmError::Axis {
+        let named = named.ok_or_else(|| SlmError::Axis {
             axis: "task",
             found: request.task.clone(),
             expected: TASKS.join(", "),
-        })
+        })?;
+        Ok((Self::Questions(named), None))
     }
 }
 
@@ -89,6 +94,8 @@ pub(crate) struct EvaluateSession {
     tokenizer: Tokenizer,
     device: Device,
     subject: Subject,
+    /// What `--data` is called; of a shipped set the case says it.
+    data: Option<String>,
 }
 
 impl EvaluateSession {
@@ -96,7 +103,7 @@ impl EvaluateSession {
         request: Request,
         context: &Context,
     ) -> Result<Self, SlmError> {
-        let subject = Subject::of(&request, context)?;
+        let (subject, data) = Subject::of(&request, context)?;
         let weights = context.weights.as_deref();
         if weights.is_some() && request.train_steps > 0 {
             return Err(SlmError::Axis {
@@ -120,7 +127,7 @@ impl EvaluateSession {
         };
         let packing = None;
         let session =
-            Self { request, model, packing, tokenizer, device, subject };
+            Self { request, model, packing, tokenizer, device, subject, data };
         // A tokenizer that does not fit is said before anything runs.
         session.evaluator()?;
         session.packed()
@@ -147,6 +154,24 @@ impl EvaluateSession {
         )
     }
 
+    /// Tells a metric of what was judged. Task and shots are the case's, and
+    /// so no place within it; data that was brought is named.
+    fn tell_quality(
+        &self,
+        watch: &mut Watch<'_>,
+        (name, unit): (&'static str, &str),
+        better: Better,
+        value: f64,
+    ) {
+        match &self.data {
+            Some(data) => {
+                let at = [("data", &**data)];
+                watch.quality_at(name, unit, better, value, at);
+            }
+            None => watch.quality(name, unit, better, value),
+        }
+    }
+
     /// The first row that will be judged, cut to a size for the plain twins.
     fn first_row(&self) -> Result<super::Row, SlmError> {
         let judge = self.evaluator()?;
@@ -155,7 +180,7 @@ impl EvaluateSession {
                 let choice = &task.judged()[0].choices[0];
                 judge.row("", choice)?.0
             }
-            Subject::Text { text, .. } => {
+            Subject::Text(text) => {
                 let tokens = judge.encode(text)?;
                 super::Row { tokens, start: 1 }
             }
@@ -200,10 +225,7 @@ impl Session for EvaluateSession {
         let judge = self.evaluator()?;
         match &self.subject {
             Subject::Questions(task) => {
-                let shots = self.request.shots;
-                let found = judge.choose(task, shots)?;
-                let shots = shots.to_string();
-                let at = [("task", &*task.name), ("shots", &*shots)];
+                let found = judge.choose(task, self.request.shots)?;
                 let higher = Better::Higher;
                 for (name, value) in [
                     ("accuracy", found.accuracy.point),
@@ -212,23 +234,22 @@ impl Session for EvaluateSession {
                     ("accuracy-by-byte", found.by_byte.point),
                     ("accuracy-of-chance", found.chance),
                 ] {
-                    watch.quality_at(name, "1", higher, value, at);
+                    self.tell_quality(watch, (name, "1"), higher, value);
                 }
             }
-            Subject::Text { name, text } => {
+            Subject::Text(text) => {
                 let longest = self.request.longest();
                 let window = WINDOW.min(longest / 2 * 2);
                 let found = judge.perplexity(text, window)?;
                 let perplexity = found.perplexity();
                 let lower = Better::Lower;
-                for (metric, unit, value) in [
+                for (name, unit, value) in [
                     ("perplexity", "1", perplexity.point),
                     ("perplexity-low", "1", perplexity.low),
                     ("perplexity-high", "1", perplexity.high),
                     ("bits-per-byte", "bit", found.bits_per_byte),
                 ] {
-                    let at = [("text", &**name)];
-                    watch.quality_at(metric, unit, lower, value, at);
+                    self.tell_quality(watch, (name, unit), lower, value);
                 }
             }
         }
@@ -284,6 +305,11 @@ mod tests {
         let context = Context::new("cpu", 3);
         let unknown = refusal("slm/tiny/evaluate task=everydya", &context);
         assert!(unknown.contains("everyday, sequences"), "{unknown}");
+        let case = "slm/tiny/evaluate".parse().unwrap();
+        let tiny = crate::model_config("tiny").unwrap();
+        let short = crate::Config { context: 1, ..tiny };
+        let one = Request::new(&case, Some(short)).unwrap_err().to_string();
+        assert!(one.contains("expected at least 2"), "{one}");
         let rows = refusal("slm/tiny/evaluate batch=2", &context);
         assert!(rows.contains("axis `batch`"), "{rows}");
         let mut absent = context.clone();

@@ -11,9 +11,27 @@ use crate::{Config, SlmError};
 
 type Read = Result<Config, SlmError>;
 
-fn rotary(keys: &Keys<'_>, fraction: f64) -> Positions {
-    let theta = keys.number_or("rope_theta", 10_000.0);
-    Positions::Rotary { theta, fraction }
+/// Rotary positions of a family whose heads turn by `fraction` where its file
+/// does not say how much.
+fn rotary(keys: &Keys<'_>, fraction: f64) -> Result<Positions, SlmError> {
+    rotary_by(keys, "rope_theta", "partial_rotary_factor", fraction)
+}
+
+/// The same of a family with other names of base and fraction.
+fn rotary_by(
+    keys: &Keys<'_>,
+    theta: &str,
+    share: &str,
+    fraction: f64,
+) -> Result<Positions, SlmError> {
+    Ok(Positions::Rotary {
+        theta: keys.rope_number_or("rope_theta", theta, 10_000.0)?,
+        fraction: keys.rope_number_or(
+            "partial_rotary_factor",
+            share,
+            fraction,
+        )?,
+    })
 }
 
 /// All biases of attention, or none.
@@ -26,7 +44,7 @@ pub(super) fn llama(keys: &Keys<'_>, family: Family) -> Read {
     let bias = if family == Family::Qwen2 {
         AttentionBias::Qkv
     } else {
-        all_or_none(keys.flag_or("attention_bias", false))
+        all_or_none(keys.flag_or("attention_bias", false)?)
     };
     let config = base(keys, family)?;
     if family == Family::Qwen2 {
@@ -45,14 +63,14 @@ pub(super) fn llama(keys: &Keys<'_>, family: Family) -> Read {
         tokens => Some(Window { tokens, layers: WindowLayers::All }),
     };
     // MobileLLM says it so.
-    let shared = keys.flag_or("share_embedding", config.tied_embeddings);
+    let shared = keys.flag_or("share_embedding", config.tied_embeddings)?;
     Ok(Config {
         ffn: keys.integer("intermediate_size")?,
         activation: keys.activation("hidden_act", "silu")?,
-        norm_epsilon: keys.number_or("rms_norm_eps", 1e-6),
-        positions: rotary(keys, keys.number_or("partial_rotary_factor", 1.0)),
+        norm_epsilon: keys.number_or("rms_norm_eps", 1e-6)?,
+        positions: rotary(keys, 1.0)?,
         attention_bias: bias,
-        mlp_bias: keys.flag_or("mlp_bias", false),
+        mlp_bias: keys.flag_or("mlp_bias", false)?,
         tied_embeddings: shared,
         variation: Variation {
             window,
@@ -70,14 +88,11 @@ pub(super) fn gpt_neox(keys: &Keys<'_>) -> Read {
         activation: keys.activation("hidden_act", "gelu")?,
         gated: false,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5),
-        positions: Positions::Rotary {
-            theta: keys.number_or("rotary_emb_base", 10_000.0),
-            fraction: keys.number_or("rotary_pct", 0.25),
-        },
-        attention_bias: all_or_none(keys.flag_or("attention_bias", true)),
+        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5)?,
+        positions: rotary_by(keys, "rotary_emb_base", "rotary_pct", 0.25)?,
+        attention_bias: all_or_none(keys.flag_or("attention_bias", true)?),
         mlp_bias: true,
-        parallel_residual: keys.flag_or("use_parallel_residual", true),
+        parallel_residual: keys.flag_or("use_parallel_residual", true)?,
         ..base(keys, Family::GptNeox)?
     })
 }
@@ -92,8 +107,8 @@ pub(super) fn opt(keys: &Keys<'_>) -> Read {
         true,
         "a decoder whose last norm was taken out is not read here",
     )?;
-    let affine = keys.flag_or("layer_norm_elementwise_affine", true);
-    let bias = keys.flag_or("enable_bias", true);
+    let affine = keys.flag_or("layer_norm_elementwise_affine", true)?;
+    let bias = keys.flag_or("enable_bias", true)?;
     Ok(Config {
         ffn: keys.integer("ffn_dim")?,
         activation: keys.activation("activation_function", "relu")?,
@@ -103,10 +118,10 @@ pub(super) fn opt(keys: &Keys<'_>) -> Read {
         positions: Positions::Learned { offset: 2 },
         attention_bias: all_or_none(bias),
         mlp_bias: bias,
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
+        tied_embeddings: keys.flag_or("tie_word_embeddings", true)?,
         variation: Variation {
             norm_gain: if affine { Gain::Plain } else { Gain::None },
-            norm_after: !keys.flag_or("do_layer_norm_before", true),
+            norm_after: !keys.flag_or("do_layer_norm_before", true)?,
             embedding_width: (inner != width).then_some(inner),
             ..Variation::default()
         },
@@ -128,11 +143,11 @@ pub(super) fn bloom(keys: &Keys<'_>) -> Read {
         activation: Activation::GeluTanh,
         gated: false,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-5),
+        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-5)?,
         positions: Positions::Alibi,
         attention_bias: AttentionBias::All,
         mlp_bias: true,
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
+        tied_embeddings: keys.flag_or("tie_word_embeddings", true)?,
         variation: Variation { embedding_norm: true, ..Variation::default() },
         ..config
     })
@@ -158,11 +173,11 @@ pub(super) fn gpt2(keys: &Keys<'_>) -> Read {
         activation: keys.activation("activation_function", "gelu_new")?,
         gated: false,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-5),
+        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-5)?,
         positions: Positions::Learned { offset: 0 },
         attention_bias: AttentionBias::All,
         mlp_bias: true,
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
+        tied_embeddings: keys.flag_or("tie_word_embeddings", true)?,
         ..config
     })
 }
@@ -175,8 +190,8 @@ pub(super) fn phi(keys: &Keys<'_>) -> Read {
         activation: keys.activation("hidden_act", "gelu_new")?,
         gated: false,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5),
-        positions: rotary(keys, keys.number_or("partial_rotary_factor", 0.5)),
+        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5)?,
+        positions: rotary(keys, 0.5)?,
         attention_bias: AttentionBias::All,
         mlp_bias: true,
         parallel_residual: true,
@@ -201,14 +216,14 @@ fn refuse_qk_norm(keys: &Keys<'_>) -> Result<(), SlmError> {
 /// StableLM.
 pub(super) fn stablelm(keys: &Keys<'_>) -> Read {
     refuse_qk_norm(keys)?;
-    let parallel = keys.flag_or("use_parallel_residual", false);
-    let bias = keys.flag_or("use_qkv_bias", false);
+    let parallel = keys.flag_or("use_parallel_residual", false)?;
+    let bias = keys.flag_or("use_qkv_bias", false)?;
     Ok(Config {
         ffn: keys.integer("intermediate_size")?,
         activation: keys.activation("hidden_act", "silu")?,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5),
-        positions: rotary(keys, keys.number_or("partial_rotary_factor", 0.25)),
+        norm_epsilon: keys.number_or("layer_norm_eps", 1e-5)?,
+        positions: rotary(keys, 0.25)?,
         attention_bias: if bias {
             AttentionBias::Qkv
         } else {
@@ -224,11 +239,8 @@ pub(super) fn stablelm(keys: &Keys<'_>) -> Read {
 pub(super) fn qwen(keys: &Keys<'_>) -> Read {
     Ok(Config {
         ffn: keys.integer("intermediate_size")? / 2,
-        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-6),
-        positions: Positions::Rotary {
-            theta: keys.number_or("rotary_emb_base", 10_000.0),
-            fraction: keys.number_or("rotary_pct", 1.0),
-        },
+        norm_epsilon: keys.number_or("layer_norm_epsilon", 1e-6)?,
+        positions: rotary_by(keys, "rotary_emb_base", "rotary_pct", 1.0)?,
         attention_bias: AttentionBias::Qkv,
         ..base(keys, Family::Qwen)?
     })
@@ -242,11 +254,11 @@ pub(super) fn gemma(keys: &Keys<'_>) -> Read {
     Ok(Config {
         ffn: keys.integer("intermediate_size")?,
         activation: Activation::GeluTanh,
-        norm_epsilon: keys.number_or("rms_norm_eps", 1e-6),
+        norm_epsilon: keys.number_or("rms_norm_eps", 1e-6)?,
         head_dim: keys.integer_or("head_dim", 256)?,
-        positions: rotary(keys, 1.0),
-        attention_bias: all_or_none(keys.flag_or("attention_bias", false)),
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
+        positions: rotary(keys, 1.0)?,
+        attention_bias: all_or_none(keys.flag_or("attention_bias", false)?),
+        tied_embeddings: keys.flag_or("tie_word_embeddings", true)?,
         variation: Variation {
             norm_gain: Gain::PlusOne,
             embedding_scale: Some(scale),
@@ -259,7 +271,6 @@ pub(super) fn gemma(keys: &Keys<'_>) -> Read {
 /// Gemma-2.
 pub(super) fn gemma2(keys: &Keys<'_>) -> Read {
     let gemma = gemma(keys)?;
-    let cap = |key: &str| keys.optional(key).and_then(|value| value.as_f64());
     let window = Window {
         tokens: keys.integer_or("sliding_window", 4096)?,
         layers: WindowLayers::Even,
@@ -268,9 +279,9 @@ pub(super) fn gemma2(keys: &Keys<'_>) -> Read {
         family: Family::Gemma2,
         variation: Variation {
             output_norms: true,
-            attention_cap: cap("attn_logit_softcapping"),
-            logit_cap: cap("final_logit_softcapping"),
-            query_scalar: Some(keys.number_or("query_pre_attn_scalar", 256.0)),
+            attention_cap: keys.cap_or("attn_logit_softcapping", 50.0)?,
+            logit_cap: keys.cap_or("final_logit_softcapping", 30.0)?,
+            query_scalar: Some(keys.number_or("query_pre_attn_scalar", 256.0)?),
             window: Some(window),
             ..gemma.variation
         },
@@ -283,8 +294,8 @@ pub(super) fn recurrent_gemma(keys: &Keys<'_>) -> Read {
     let gemma = gemma(keys)?;
     let pattern = ["recurrent", "recurrent", "attention"];
     for key in ["block_types", "_block_types"] {
-        let list = keys.optional(key).and_then(|value| value.as_array());
-        let Some(list) = list else { continue };
+        let Some(value) = keys.optional(key) else { continue };
+        let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
         let words: Vec<_> = list.iter().map(|word| word.as_str()).collect();
         if words != pattern.map(Some) {
             return Err(keys.error(format!(
@@ -299,14 +310,14 @@ pub(super) fn recurrent_gemma(keys: &Keys<'_>) -> Read {
         ffn: gemma.ffn / 2,
         context: keys.integer_or("max_position_embeddings", 8192)?,
         head_dim: keys.integer_or("head_dim", width / gemma.heads.max(1))?,
-        positions: rotary(keys, keys.number_or("partial_rotary_factor", 0.5)),
+        positions: rotary(keys, 0.5)?,
         attention_bias: AttentionBias::Output,
         mlp_bias: true,
         variation: Variation {
             embedding_scale: keys
-                .flag_or("embeddings_scale_by_sqrt_dim", true)
+                .flag_or("embeddings_scale_by_sqrt_dim", true)?
                 .then(|| (width as f64).sqrt()),
-            logit_cap: Some(keys.number_or("logits_soft_cap", 30.0)),
+            logit_cap: Some(keys.number_or("logits_soft_cap", 30.0)?),
             window: Some(Window {
                 tokens: keys.integer_or("attention_window_size", 2048)?,
                 layers: WindowLayers::All,
@@ -329,12 +340,12 @@ pub(super) fn minicpm(keys: &Keys<'_>) -> Read {
     let layers = (config.layers as f64).sqrt();
     let width = config.width as f64;
     Ok(Config {
-        norm_epsilon: keys.number_or("rms_norm_eps", 1e-5),
-        tied_embeddings: keys.flag_or("tie_word_embeddings", true),
+        norm_epsilon: keys.number_or("rms_norm_eps", 1e-5)?,
+        tied_embeddings: keys.flag_or("tie_word_embeddings", true)?,
         variation: Variation {
-            embedding_scale: Some(keys.number_or("scale_emb", 1.0)),
-            residual_scale: Some(keys.number_or("scale_depth", 1.0) / layers),
-            head_scale: Some(keys.number_or("dim_model_base", 1.0) / width),
+            embedding_scale: Some(keys.number_or("scale_emb", 1.0)?),
+            residual_scale: Some(keys.number_or("scale_depth", 1.0)? / layers),
+            head_scale: Some(keys.number_or("dim_model_base", 1.0)? / width),
             ..config.variation
         },
         ..config
@@ -376,11 +387,11 @@ pub(super) fn openelm(keys: &Keys<'_>) -> Read {
         .map(|multiplier| rounded(multiplier * width as f64, step))
         .collect();
     let largest = |list: &[usize]| list.iter().copied().max().unwrap_or(0);
-    let normed = keys.flag_or("normalize_qk_projections", true);
+    let normed = keys.flag_or("normalize_qk_projections", true)?;
     Ok(Config {
         format_version: 1,
         name: name_of(keys.file),
-        title: keys.word_or("_name_or_path", "").to_owned(),
+        title: keys.word_or("_name_or_path", "")?.to_owned(),
         source: keys.file.to_owned(),
         family: Family::Openelm,
         layers,
@@ -392,17 +403,17 @@ pub(super) fn openelm(keys: &Keys<'_>) -> Read {
         vocab: keys.integer("vocab_size")?,
         context: keys.integer_or("max_context_length", 2048)?,
         activation: keys.activation("activation_fn_name", "swish")?,
-        gated: keys.flag_or("ffn_with_glu", true),
+        gated: keys.flag_or("ffn_with_glu", true)?,
         norm: NormKind::RmsNorm,
         norm_epsilon: 1e-6,
         positions: Positions::Rotary {
-            theta: keys.number_or("rope_freq_constant", 10_000.0),
+            theta: keys.number_or("rope_freq_constant", 10_000.0)?,
             fraction: 1.0,
         },
         attention_bias: AttentionBias::None,
         mlp_bias: false,
         parallel_residual: false,
-        tied_embeddings: keys.flag_or("share_input_output_layers", true),
+        tied_embeddings: keys.flag_or("share_input_output_layers", true)?,
         published_params_m: None,
         variation: Variation {
             qk_norm: if normed { QkNorm::Head } else { QkNorm::None },
@@ -440,7 +451,7 @@ pub(super) fn olmo(keys: &Keys<'_>) -> Read {
 /// Nemotron (Minitron): no gate, the square of relu, LayerNorm with a gain of
 /// one more than what is learned.
 pub(super) fn nemotron(keys: &Keys<'_>) -> Read {
-    let word = keys.word_or("hidden_act", "relu2");
+    let word = keys.word_or("hidden_act", "relu2")?;
     let squared = word == "relu2";
     let activation = if squared {
         Activation::Relu
@@ -452,10 +463,10 @@ pub(super) fn nemotron(keys: &Keys<'_>) -> Read {
         activation,
         gated: false,
         norm: NormKind::LayerNorm,
-        norm_epsilon: keys.number_or("norm_eps", 1e-5),
-        positions: rotary(keys, keys.number_or("partial_rotary_factor", 0.5)),
-        attention_bias: all_or_none(keys.flag_or("attention_bias", false)),
-        mlp_bias: keys.flag_or("mlp_bias", false),
+        norm_epsilon: keys.number_or("norm_eps", 1e-5)?,
+        positions: rotary(keys, 0.5)?,
+        attention_bias: all_or_none(keys.flag_or("attention_bias", false)?),
+        mlp_bias: keys.flag_or("mlp_bias", false)?,
         variation: Variation {
             norm_gain: Gain::PlusOne,
             squared_activation: squared,

@@ -23,8 +23,9 @@ fn published_files_give_the_shipped_shapes() {
     for (name, json) in [
         (
             "bloom-560m",
-            r#"{"model_type": "bloom", "n_embd": 1024, "n_layer": 24,
-            "n_head": 16, "vocab_size": 250880, "seq_length": 2048}"#,
+            r#"{"model_type": "bloom", "n_embed": 1024, "n_inner": null,
+            "n_layer": 24, "num_attention_heads": 16, "offset_alibi": 100,
+            "vocab_size": 250880, "seq_length": 2048}"#,
         ),
         (
             "opt-350m",
@@ -46,6 +47,15 @@ fn published_files_give_the_shipped_shapes() {
             "num_attention_heads": 32, "num_key_value_heads": 32,
             "partial_rotary_factor": 0.4, "vocab_size": 51200,
             "max_position_embeddings": 2048}"#,
+        ),
+        (
+            "phi-3-mini-4k-instruct",
+            r#"{"model_type": "phi3", "hidden_size": 3072,
+            "intermediate_size": 8192, "num_hidden_layers": 32,
+            "num_attention_heads": 32, "num_key_value_heads": 32,
+            "vocab_size": 32064, "max_position_embeddings": 4096,
+            "rms_norm_eps": 1e-05, "rope_scaling": null,
+            "rope_theta": 10000.0, "sliding_window": 2047}"#,
         ),
         (
             "gemma-2b",
@@ -121,6 +131,93 @@ fn published_files_give_the_shipped_shapes() {
     ] {
         let (found, shipped) = read(json, name);
         assert_eq!(found, shipped, "{name}");
+    }
+}
+
+/// A small file of a family with more keys.
+fn small(kind: &str, more: &str) -> String {
+    format!(
+        r#"{{"model_type": "{kind}", "hidden_size": 64, "head_dim": 16,
+        "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 256,
+        "num_attention_heads": 4, "max_position_embeddings": 128{more}}}"#
+    )
+}
+
+#[test]
+fn rotary_positions_as_transformers_5_writes_them_are_those_of_4() {
+    for (kind, four, five) in [
+        (
+            "llama",
+            r#", "rope_theta": 5e5"#,
+            r#", "rope_parameters": {"rope_theta": 5e5,
+            "rope_type": "default"}"#,
+        ),
+        (
+            "phi",
+            r#", "rope_theta": 2e4, "partial_rotary_factor": 0.25"#,
+            r#", "rope_parameters": {"rope_theta": 2e4,
+            "partial_rotary_factor": 0.25, "rope_type": "default"}"#,
+        ),
+        (
+            "gpt_neox",
+            r#", "rotary_emb_base": 2e4, "rotary_pct": 0.5"#,
+            r#", "rope_parameters": {"rope_theta": 2e4,
+            "partial_rotary_factor": 0.5, "rope_type": "default"}"#,
+        ),
+        (
+            "llama",
+            r#", "rope_theta": 5e5, "rope_scaling": {"factor": 32.0,
+            "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 64, "rope_type": "llama3"}"#,
+            r#", "rope_parameters": {"factor": 32.0, "rope_theta": 5e5,
+            "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 64, "rope_type": "llama3"}"#,
+        ),
+    ] {
+        let [four, five] = [four, five]
+            .map(|more| config(&small(kind, more), "config.json").unwrap());
+        assert_eq!(four, five, "{kind}");
+        let plain = config(&small(kind, ""), "config.json").unwrap();
+        assert_ne!(plain.positions, five.positions, "{kind}");
+    }
+}
+
+#[test]
+fn gemma_2_caps_its_scores_unless_a_file_takes_the_cap_away() {
+    let caps = |more: &str| {
+        let found = config(&small("gemma2", more), "config.json").unwrap();
+        (found.variation.attention_cap, found.variation.logit_cap)
+    };
+    assert_eq!(caps(""), (Some(50.0), Some(30.0)));
+    let null = r#", "attn_logit_softcapping": null"#;
+    assert_eq!(caps(null), (None, Some(30.0)));
+}
+
+#[test]
+fn a_key_of_the_wrong_type_is_named_with_what_was_expected() {
+    for (kind, more, words) in [
+        ("llama", r#", "rope_theta": "10000""#, "`rope_theta` is \"10000\""),
+        ("llama", r#", "rms_norm_eps": "1e-5""#, "expected a number"),
+        ("llama", r#", "mlp_bias": 1"#, "`mlp_bias` is 1, expected true"),
+        ("llama", r#", "hidden_act": 3"#, "`hidden_act` is 3, expected a word"),
+        ("gemma2", r#", "final_logit_softcapping": true"#, "is true, expected"),
+        (
+            "llama",
+            r#", "rope_parameters": {"rope_theta": "1",
+            "rope_type": "default"}"#,
+            "`rope_theta` is \"1\"",
+        ),
+        (
+            "llama",
+            r#", "rope_parameters": {"rope_theta": 1e4,
+            "rope_type": "yarn"}"#,
+            "`rope_parameters` is set",
+        ),
+        ("recurrent_gemma", r#", "block_types": "all""#, "`block_types`"),
+    ] {
+        let error = config(&small(kind, more), "config.json");
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains(words), "{words}: {message}");
     }
 }
 

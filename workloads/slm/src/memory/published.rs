@@ -49,6 +49,18 @@ impl PublishedMemory {
             (mib / 1024.0 * 100.0).round() * 10.0
         }
     }
+
+    /// Weights and what else there is, MiB, with weights that are printed as
+    /// 1000 times GiB turned back, to their two digits. The total is right as
+    /// published, so that what else there is gives up what the weights gain.
+    pub fn corrected(&self) -> (f64, f64) {
+        let weights = if self.weights < PRINTED_IN_GIB {
+            self.weights
+        } else {
+            self.weights / 1000.0 * 1024.0
+        };
+        (weights, self.other - (weights - self.weights))
+    }
 }
 
 /// `12x5 16 20x2` as the numbers that it stands for.

@@ -40,6 +40,18 @@ fn weights_are_within_the_printed_digit() {
 }
 
 #[test]
+fn corrected_weights_are_within_half_a_digit_of_gib() {
+    for (row, ours) in survey() {
+        let (weights, other) = row.corrected();
+        let off = (mib(ours.weights) - weights).abs();
+        assert!(off < 5.2, "{}: {off}", row.model);
+        assert!(other > 0.0, "{}: {other}", row.model);
+        let sum = row.compute_buffer + row.kv_cache + weights + other;
+        assert!((sum - row.total).abs() < 0.03, "{}", row.model);
+    }
+}
+
+#[test]
 fn compute_buffers_are_exact_but_for_one() {
     for (row, ours) in survey() {
         let off = (mib(ours.compute_buffer) - row.compute_buffer).abs();

@@ -192,7 +192,7 @@ fn a_published_configuration_that_this_decoder_lacks_is_refused() {
             "\"rope_scaling\": {\"factor\": 2}, \"rope_theta\"",
             "`rope_scaling`",
         ),
-        // transformers 5 writes the base here: read as 4.x it would be lost.
+        // transformers 5 writes the base here, with a `rope_type`.
         (
             "qwen2",
             "\"rope_theta\"",
