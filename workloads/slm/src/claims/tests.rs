@@ -32,8 +32,11 @@ fn candidates(claim: &Claim, data: ClaimData) -> Vec<Evidence> {
     let mut points = vec![claim.value, claim.null + claim.noise / 2.0];
     for border in [low, high] {
         if border.is_finite() {
-            let far = step + 2.0 * claim.noise;
-            points.extend([border - far, border, border + far]);
+            // Null may stand on either side, near or far.
+            for noises in [0.25, 2.0, 5.0] {
+                let far = step + noises * claim.noise;
+                points.extend([border - far, border, border + far]);
+            }
             points.push(claim.value + 0.9 * (border - claim.value));
         }
     }
