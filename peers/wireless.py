@@ -58,8 +58,9 @@ VARIANTS = {"as it comes": {}, "fused": {"fused": True}}
 LEAST_SAMPLES = 3
 
 
-def enter_environment():
-    """Goes on inside the virtual environment, which the first run makes."""
+def enter_environment(script=__file__):
+    """Goes on with a script inside the virtual environment, which the first run
+    makes."""
     python = VENV / "bin" / "python"
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
@@ -72,7 +73,7 @@ def enter_environment():
         subprocess.run([*pip, *PACKAGES], check=True, stdout=sys.stderr)
         stamp.write_text(packages)
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    os.execv(python, [str(python), str(HERE / "wireless.py"), *sys.argv[1:]])
+    os.execv(python, [str(python), str(Path(script).resolve()), *sys.argv[1:]])
 
 
 def goldens():
@@ -142,9 +143,15 @@ def torch_medians(network):
 
 def assay_median(network, folder):
     """Median of the step in a run of its own."""
+    case = f"interference/{network}/train-step"
+    path = assay_record(case, [f"batch={BATCH}", f"size={SIZE}"], folder)
+    return statistics.median(steady_samples(path))
+
+
+def assay_record(case, axes, folder, *options):
+    """The record of a case in a run of its own."""
     command = [
-        ASSAY, "run", f"interference/{network}/train-step",
-        f"batch={BATCH}", f"size={SIZE}",
+        ASSAY, "run", case, *axes, *options,
         "--budget", f"{SECONDS:g}s", "--out", folder,
     ]  # fmt: skip
     environment = os.environ | {"RAYON_NUM_THREADS": str(THREADS)}
@@ -152,7 +159,16 @@ def assay_median(network, folder):
     if done.returncode:
         sys.exit(f"assay run ended with {done.returncode}\n{done.stderr}{done.stdout}")
     (path,) = (Path(folder) / "cases").glob("*.jsonl")
-    return statistics.median(steady_samples(path))
+    return path
+
+
+def assay_parameters(path):
+    """Parameters of the model that a record is of, as its trace counts them."""
+    for line in path.read_text().splitlines():
+        event = json.loads(line)
+        if event["event"] == "started":
+            return event["work"]["parameters"]
+    sys.exit(f"{path.stem}: never started")
 
 
 def steady_samples(path):
@@ -210,24 +226,41 @@ def compare(turns, networks=NETWORKS):
     )
     print("|---|---|---|---|---|---|")
     for network in networks:
-        theirs, ours = [], []
-        with tempfile.TemporaryDirectory() as folder:
-            for turn in range(turns):
-                print(f"{network}: turn {turn + 1} of {turns}", file=sys.stderr)
-                sides = [
-                    lambda: theirs.append(torch_medians(network)),
-                    lambda: ours.append(assay_median(network, f"{folder}/{turn}")),
-                ]
-                for side in sides if turn % 2 == 0 else reversed(sides):
-                    side()
-        cells = [f"`interference/{network}/train-step`"]
-        for variant in VARIANTS:
-            cells.append(with_interval([1e3 * t[variant] for t in theirs], 1))
-        cells.append(with_interval([1e3 * t for t in ours], 1))
-        for variant in VARIANTS:
-            ratios = [t[variant] / o for t, o in zip(theirs, ours, strict=True)]
-            cells.append(with_interval(ratios, 3))
+        theirs, ours = by_turns(
+            network,
+            turns,
+            lambda: torch_medians(network),
+            lambda folder: assay_median(network, folder),
+        )
+        cells = [f"`interference/{network}/train-step`", *times_and_ratios(theirs, ours)]
         print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def by_turns(what, turns, theirs, ours):
+    """What each side says in each turn, the next turn the other way round. Ours
+    is given a folder of its own each time."""
+    said_theirs, said_ours = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(turns):
+            print(f"{what}: turn {turn + 1} of {turns}", file=sys.stderr)
+            sides = [
+                lambda: said_theirs.append(theirs()),
+                lambda: said_ours.append(ours(f"{folder}/{turn}")),
+            ]
+            for side in sides if turn % 2 == 0 else reversed(sides):
+                side()
+    return said_theirs, said_ours
+
+
+def times_and_ratios(theirs, ours):
+    """Cells of a row: milliseconds of each variant and of ours, then the ratios
+    of the turns."""
+    cells = [with_interval([1e3 * t[variant] for t in theirs], 1) for variant in VARIANTS]
+    cells.append(with_interval([1e3 * t for t in ours], 1))
+    for variant in VARIANTS:
+        ratios = [t[variant] / o for t, o in zip(theirs, ours, strict=True)]
+        cells.append(with_interval(ratios, 3))
+    return cells
 
 
 def torch_alone():

@@ -5,10 +5,12 @@
 
 Reads FACTS_FOLDER/slm_published.csv and writes survey-fit.csv and
 survey-judged.csv beside this script, in the columns of `assay calibrate
---from`: models of a device in order of size, every second one to fit on, the
-others to judge by. So an overlay of a device has seen half of its models, and
-is judged on the other half. With --check nothing is written; the exit status
-says whether the committed files are what the table gives.
+--from`: shapes of a device in order of size, every second one to fit on, the
+others to judge by. Models of one shape (Phi-1 and Phi-1.5, Qwen-1.8B and
+Qwen1.5-1.8B) are the same work and stay together. So an overlay of a device has
+seen half of its shapes, and is judged on the other half. With --check nothing
+is written; the exit status says whether the committed files are what the table
+gives.
 
 Names only, no time is corrected: a first token is a prefill, a later token a
 decode step in the middle of what was generated. Formats: the survey's 4 bits
@@ -47,11 +49,18 @@ def spelt(name):
     return re.sub(r"(?<=\d)_(?=\d)", ".", name.lower()).replace("_", "-")
 
 
+# What an engine works through; a context is only a limit to it.
+SHAPE = ["layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "ffn_type"]
+
+
 def models(facts):
-    """Sizes of the models that have a shape here, in millions."""
+    """Sizes, in millions, and shapes of the models that have one here."""
     with open(facts / "slm_models.csv", newline="") as file:
         rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return {spelt(row["name"]): float(row["params_m"]) for row in rows}
+        return {
+            spelt(row["name"]): (float(row["params_m"]), tuple(row[key] for key in SHAPE))
+            for row in rows
+        }
 
 
 def read(facts):
@@ -70,7 +79,7 @@ def read(facts):
                 continue
             if on_jetson:
                 name = spelt(row["model"])
-                size = known.get(name)
+                size = known.get(name, (None, None))[0]
             else:
                 name, size = PHONE_MODELS.get(row["model"], (None, None))
             if size is None:
@@ -92,12 +101,18 @@ def read(facts):
     return found
 
 
-def halves(found):
+def halves(found, known):
     both = ([], [])
     for profile in sorted(found):
-        for place, key in enumerate(sorted(found[profile])):
+        shapes = []
+        for key in sorted(found[profile]):
+            name = key[1]
+            # A model without a row of shapes is alone with its own.
+            shape = known[name][1] if name in known else (name,)
+            if shape not in shapes:
+                shapes.append(shape)
             rows = sorted(found[profile][key], key=lambda row: row["case"])
-            both[place % 2].extend(rows)
+            both[shapes.index(shape) % 2].extend(rows)
     return both
 
 
@@ -111,8 +126,9 @@ def text(rows):
 
 def main():
     facts = Path(sys.argv[1])
+    both = halves(read(facts), models(facts))
     right = True
-    for name, rows in zip(("survey-fit.csv", "survey-judged.csv"), halves(read(facts))):
+    for name, rows in zip(("survey-fit.csv", "survey-judged.csv"), both):
         path, made = HERE / name, text(rows)
         if "--check" in sys.argv:
             right &= path.read_text() == made

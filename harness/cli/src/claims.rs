@@ -6,7 +6,10 @@ use anyhow::Result;
 use assay_schema::{
     Case, ClaimFile, ClaimFinding, Evidence, Prediction, PublishedPoint, Record,
 };
+use assay_slm::{FIGURE_7_SOURCE, PartTimes, SURVEY_PROFILE};
 use assay_statistics::rule;
+
+use crate::modules;
 
 /// Rules on every claim of the papers whose workloads a run holds.
 pub(crate) fn judge(
@@ -16,7 +19,8 @@ pub(crate) fn judge(
     let holds = |workload| holds(workload, records, predictions);
     let mut found = Vec::new();
     if holds("slm") {
-        let evidence = assay_slm::evidence(records, predictions);
+        let parts = survey_parts(predictions);
+        let evidence = assay_slm::evidence(records, predictions, &parts);
         found.extend(ruled(&assay_slm::claims()?, &evidence));
     }
     if holds("interference") {
@@ -44,6 +48,27 @@ pub(crate) fn judge(
         found.extend(ruled(&assay_mstar::claims()?, &evidence));
     }
     Ok(found)
+}
+
+/// The survey's models by module on its board, at the setting that a report
+/// takes apart; none where a run predicted too few models for a breakdown.
+fn survey_parts(predictions: &[Prediction]) -> Vec<PartTimes> {
+    let on_board: Vec<Prediction> = predictions
+        .iter()
+        .filter(|one| one.case.starts_with("slm/"))
+        .filter(|one| one.profile == SURVEY_PROFILE)
+        .cloned()
+        .collect();
+    modules::times(&[SURVEY_PROFILE.to_owned()], &on_board)
+        .into_iter()
+        .map(|times| PartTimes {
+            case: times.case,
+            profile: times.profile,
+            unit: times.unit,
+            runtime: times.runtime,
+            seconds: times.seconds,
+        })
+        .collect()
 }
 
 /// Whether a run has something of a workload.
@@ -78,8 +103,7 @@ pub(crate) fn published(
     records: &[Record],
     predictions: &[Prediction],
 ) -> Result<Vec<PublishedPoint>> {
-    let mut points = figure_7();
-    points.extend(survey(records, predictions)?);
+    let mut points = survey(records, predictions)?;
     points.extend(assay_interference::published()?);
     points.extend(assay_snr::published()?);
     points.extend(assay_fastfold::published()?);
@@ -93,8 +117,8 @@ pub(crate) fn published(
     Ok(points)
 }
 
-/// The survey's other numbers, of what the run holds: those of its cases, and
-/// those of its models as a whole.
+/// The survey's numbers of what the run holds: those of its cases, those of
+/// its models as a whole, and Figure 7, which is about all of them.
 fn survey(
     records: &[Record],
     predictions: &[Prediction],
@@ -110,8 +134,10 @@ fn survey(
         by_model.entry(&case.model).or_default().push(case);
     }
     let mut points = assay_slm::published()?;
-    points.extend(memory()?);
     points.retain(|point| {
+        if point.source == FIGURE_7_SOURCE {
+            return true;
+        }
         let Ok(of) = point.case.parse::<Case>() else { return false };
         let Some(cases) = by_model.get(of.model.as_str()) else {
             return false;
@@ -129,73 +155,4 @@ fn agrees(published: &Case, case: &Case) -> bool {
             .axes
             .iter()
             .all(|(axis, value)| case.axis(axis) == Some(value.as_str()))
-}
-
-/// The survey's Figure 7, for the models that are shipped.
-fn figure_7() -> Vec<PublishedPoint> {
-    let mut points = Vec::new();
-    for point in assay_slm::figure_7() {
-        let model = point.model.to_lowercase();
-        if !assay_slm::model_names().any(|name| name == model) {
-            continue;
-        }
-        let mut add = |case: &str, metric: &str, value, unit: &str| {
-            points.push(PublishedPoint {
-                case: format!("slm/{model}/{case}"),
-                profile: "nvidia-jetson-orin-nx-16gb".to_owned(),
-                metric: metric.to_owned(),
-                value,
-                unit: unit.to_owned(),
-                source: "arXiv 2409.15790, Figure 7 of the authors' \
-                         repository, digitised"
-                    .to_owned(),
-                trust: "digitised".to_owned(),
-            });
-        };
-        if let Some(ms) = point.first_token_ms {
-            let case = "prefill batch=1 precision=q4_k_m prompt=50";
-            add(case, "time", ms / 1e3, "s");
-        }
-        if let Some(ms) = point.decode_ms {
-            let case = "decode batch=1 context=75 precision=q4_k_m";
-            add(case, "time", ms / 1e3, "s");
-        }
-    }
-    points
-}
-
-/// The survey's Figure 11: memory and its parts at a context of 2,048 tokens,
-/// of which a decode step adds the last.
-fn memory() -> Result<Vec<PublishedPoint>> {
-    const MIB: f64 = 1024.0 * 1024.0;
-    let mut points = Vec::new();
-    for row in assay_slm::published_memory()? {
-        let (weights, other) = row.corrected();
-        for (metric, mib) in [
-            ("memory_peak", row.total),
-            ("memory_part/weights", weights),
-            ("memory_part/kv cache", row.kv_cache),
-            ("memory_part/compute buffer", row.compute_buffer),
-            ("memory_part/other", other),
-        ] {
-            points.push(PublishedPoint {
-                case: format!(
-                    "slm/{}/decode batch=1 context=2047 precision=q4_k_m",
-                    row.model
-                ),
-                profile: "nvidia-jetson-orin-nx-16gb".to_owned(),
-                metric: metric.to_owned(),
-                value: mib * MIB,
-                unit: "B".to_owned(),
-                source: "arXiv 2409.15790, Figure 11 of the authors' \
-                         repository, digitised"
-                    .to_owned(),
-                trust: "digitised; weights from 1024 MiB on are 1000 times \
-                        GiB in the source: here in MiB, to those two digits, \
-                        and what else there is without the difference"
-                    .to_owned(),
-            });
-        }
-    }
-    Ok(points)
 }

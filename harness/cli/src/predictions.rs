@@ -239,6 +239,10 @@ impl Predictor {
                 Ok((*count, one))
             })
             .collect::<Result<Vec<_>>>()?;
-        summed(case, &parts).ok_or_else(|| anyhow!("`{case}` has no parts"))
+        let beside = registry::held_beside(case, model.map(PathBuf::as_path))?;
+        let size = on.profile.memory.size.as_ref();
+        let room = size.map(|fact| fact.value.value());
+        summed(case, &parts, beside, room)
+            .ok_or_else(|| anyhow!("`{case}` has no parts"))
     }
 }

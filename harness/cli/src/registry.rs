@@ -15,7 +15,7 @@ use assay_measure::Workload;
 use assay_mstar::Mstar;
 use assay_operators::Operators;
 use assay_phonelm::PhoneLm;
-use assay_schema::{Case, Catalogue, Precision, Verification};
+use assay_schema::{Bytes, Case, Catalogue, Precision, Verification};
 use assay_slm::Slm;
 use assay_snr::Snr;
 use assay_trace::Graph;
@@ -249,6 +249,13 @@ pub(crate) fn parts(
         .with_context(|| case.to_string())?;
     let parts = assay_mstar::iteration_parts(&request)?;
     Ok(parts.into_iter().map(|part| (part.count, part.case)).collect())
+}
+
+/// What a case that is a sum of [`parts`] holds beside each of them.
+pub(crate) fn held_beside(case: &Case, model: Option<&Path>) -> Result<Bytes> {
+    let request = assay_mstar::Request::new(case, model)
+        .with_context(|| case.to_string())?;
+    Ok(assay_mstar::held_beside(&request)?)
 }
 
 /// Anyone's weights against anyone's golden file. `model` describes a language

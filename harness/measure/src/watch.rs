@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use assay_schema::{Better, Metric, Pictures, Seconds};
+use assay_schema::{Better, Metric, Pictures, Reading, Seconds};
 
 use crate::Clock;
 
@@ -190,14 +190,22 @@ impl<'a> Watch<'a> {
         value: f64,
         at: [(&str, &str); N],
     ) {
-        let name = format!("quality/{}", name.into());
-        let metric = if value.is_finite() {
-            Metric::value(name, unit, better, value)
-        } else {
+        let name: Cow<'static, str> = name.into();
+        self.tell(Metric::value(name, unit, better, value).at(at));
+    }
+
+    /// Records a quality that was made beforehand, at all its places: what a
+    /// stage of a study told, maybe in an earlier run. As
+    /// [`quality`](Self::quality) records it; what was unavailable stays so.
+    pub fn tell(&mut self, mut metric: Metric) {
+        metric.name = format!("quality/{}", metric.name);
+        if let Reading::Value(value) = metric.reading
+            && !value.is_finite()
+        {
             let why = format!("{value} at step {}", self.step);
-            Metric::unavailable(name, unit, better, why)
-        };
-        let quality = Quality { step: self.step, metric: metric.at(at) };
+            metric.reading = Reading::Unavailable(why);
+        }
+        let quality = Quality { step: self.step, metric };
         let same =
             self.qualities.iter_mut().filter(|_| self.keep_last).find(|old| {
                 old.metric.name == quality.metric.name
@@ -316,8 +324,6 @@ impl<'a> Watch<'a> {
 
 #[cfg(test)]
 mod tests {
-    use assay_schema::Reading;
-
     use super::*;
     use crate::FakeClock;
 
@@ -376,6 +382,32 @@ mod tests {
         assert_eq!(
             qualities[1].metric.reading,
             Reading::Unavailable("NaN at step 1".into())
+        );
+    }
+
+    #[test]
+    fn a_metric_made_beforehand_is_told_as_it_is() {
+        let clock = FakeClock::new();
+        let mut watch = Watch::new(&clock);
+        watch.next_step();
+        let at = [("arm", "a"), ("iteration", "2"), ("set", "b"), ("k", "8")];
+        let higher = Better::Higher;
+        let made = Metric::value("pass", "1", higher, 0.5).at(at);
+        watch.tell(made.clone());
+        watch.tell(Metric::value("loss", "nat", Better::Lower, f64::INFINITY));
+        watch.tell(Metric::unavailable("auc", "1", higher, "one class"));
+        let told = watch.drain_qualities();
+        assert!(told.iter().all(|quality| quality.step == 1));
+        let [pass, loss, auc] = &told[..] else { panic!("{told:?}") };
+        let name = "quality/pass".to_owned();
+        assert_eq!(pass.metric, Metric { name, ..made });
+        assert_eq!(
+            loss.metric.reading,
+            Reading::Unavailable("inf at step 1".into())
+        );
+        assert_eq!(
+            auc.metric.reading,
+            Reading::Unavailable("one class".into())
         );
     }
 

@@ -4,6 +4,7 @@
 //! and sentences out. The order of the input does not matter: everything is
 //! sorted by name first.
 
+mod batching;
 mod classes;
 mod errors;
 mod headlines;
@@ -18,6 +19,7 @@ mod time_by_class;
 
 use assay_schema::{Outcome, Prediction, Record, Verification};
 
+pub(crate) use batching::{BatchGain, batch_gains};
 pub(crate) use classes::{
     Aim, by_class, by_device, by_publisher, class_title, is_language_model,
     judge,

@@ -76,8 +76,13 @@ pub(super) fn phase_rank(phase: &str) -> usize {
         .unwrap_or(usize::MAX)
 }
 
+/// The axis of models that see: tiles of a picture, each of as many visual
+/// tokens as its model makes of one, which no case says.
+const TILES: &str = "tiles";
+
 /// Tokens that one run of the phase handles: all prompt tokens of a prefill,
-/// one a batch row of a decode step; `None` where no count applies.
+/// one a batch row of a decode step; `None` where no count applies, as of a
+/// prefill that reads pictures before its words.
 pub(crate) fn tokens(case: &Case) -> Option<f64> {
     let number = |axis: &str| case.axis(axis)?.parse::<f64>().ok();
     let batch = match case.axis("batch") {
@@ -85,6 +90,7 @@ pub(crate) fn tokens(case: &Case) -> Option<f64> {
         None => 1.0,
     };
     match case.phase.as_deref()? {
+        "prefill" if case.axis(TILES).is_some() => None,
         "prefill" => Some(batch * number("prompt")?),
         "decode" => Some(batch),
         _ => None,
@@ -102,6 +108,8 @@ mod tests {
         assert_eq!(count("slm/a/decode batch=4 context=9"), Some(4.0));
         assert_eq!(count("slm/a/train-step batch=4"), None);
         assert_eq!(count("slm/a/prefill"), None);
+        assert_eq!(count("mstar/a/prefill prompt=32 tiles=13"), None);
+        assert_eq!(count("mstar/a-language/prefill prompt=32"), Some(32.0));
         assert_eq!(count("operators/softmax"), None);
     }
 

@@ -1,12 +1,15 @@
-//! Tokens a second: machines over models, one table a setting.
+//! Tokens a second: machines over models, one table a setting; and what a
+//! batch gains over one row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::{Case, Estimate, Provenance};
 
-use super::file_word;
+use super::{file_word, several};
 use crate::document::{Block, Cell, Column, Section, Table, Tone, printable};
-use crate::findings::{RunFindings, Setting, settings, tokens};
+use crate::findings::{
+    BatchGain, RunFindings, Setting, batch_gains, settings, tokens,
+};
 
 /// Tables a phase; what is beyond stands in the table of everything.
 const TABLES_A_PHASE: usize = 2;
@@ -20,7 +23,7 @@ struct Place {
     precision: String,
 }
 
-/// The section; `None` without a phase that counts tokens.
+/// The section; `None` without a phase that counts tokens, or a batch.
 pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
     let mut blocks = Vec::new();
     let mut left_out = 0;
@@ -42,11 +45,56 @@ pub(super) fn section(runs: &[RunFindings<'_>]) -> Option<Section> {
             "{left_out} more settings are in the table of everything."
         )));
     }
+    blocks.extend(batching(runs).map(Block::Table));
     (!blocks.is_empty()).then_some(Section {
         id: "tokens".into(),
         title: "Tokens a second, machine by machine".into(),
         blocks,
     })
+}
+
+/// What decoding several rows at once gains over one, and the share of what
+/// the predicted times allow; `None` where nothing was measured at both.
+fn batching(runs: &[RunFindings<'_>]) -> Option<Table> {
+    let mut table = Table::new(
+        "batched-decode",
+        "Batched decoding: tokens a second over those of one row; what the \
+         predicted times of both (roofline plus overhead, on this machine's \
+         own profile) allow; and the share of it that is reached",
+        vec![
+            Column::words("Machine", "machine"),
+            Column::words("Case", "case"),
+            Column::counts("Rows", "rows"),
+            Column::numbers("Gain", "gain"),
+            Column::exact("Allowed", "allowed"),
+            Column::numbers("Share of it", "share"),
+        ],
+    );
+    for run in runs {
+        let gains = batch_gains(&run.pairs);
+        table.rows.extend(gains.iter().map(|one| gain_row(run, one)));
+    }
+    if table.rows.is_empty() {
+        return None;
+    }
+    if !several(runs) {
+        table.columns.remove(0);
+        table.rows.iter_mut().for_each(|row| {
+            row.remove(0);
+        });
+    }
+    Some(table)
+}
+
+fn gain_row(run: &RunFindings<'_>, one: &BatchGain) -> Vec<Cell> {
+    vec![
+        Cell::name(&run.machine),
+        Cell::name(&one.case.to_string()),
+        Cell::Count(one.rows),
+        Cell::estimate(&one.gain, "1", Provenance::Measured),
+        Cell::value(one.allowed, "1", Provenance::Predicted),
+        Cell::estimate(&one.share, "1", Provenance::Measured),
+    ]
 }
 
 fn table(

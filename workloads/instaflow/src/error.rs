@@ -1,8 +1,6 @@
 //! What can go wrong with the workload of one-step diffusion.
 
-use std::path::PathBuf;
-
-use assay_kit::{AxisError, KitError};
+use assay_kit::{AxisError, KitError, StudyFileError};
 use assay_measure::WorkloadError;
 use assay_schema::TextError;
 use assay_trace::TraceError;
@@ -52,13 +50,8 @@ pub enum InstaFlowError {
     #[error("{0}")]
     Sampling(String),
     /// A file of a study's state that cannot be gone on from.
-    #[error("{}: {why}", path.display())]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        why: String,
-    },
+    #[error(transparent)]
+    State(#[from] StudyFileError),
     /// A picture that cannot be written, or a feature network that cannot
     /// read one.
     #[error("{0}")]

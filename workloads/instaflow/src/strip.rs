@@ -1,5 +1,7 @@
 //! A strip of pictures as one PNG, for a report.
 
+use assay_kit::Strip;
+
 use crate::InstaFlowError;
 
 /// White pixels between two pictures.
@@ -23,39 +25,14 @@ pub fn strip_png(
             pictures.len()
         )));
     }
-    let width = count * side + (count - 1) * GAP;
-    let mut pixels = vec![u8::MAX; width * side * 3];
-    let rows = pictures.chunks_exact(side * 3);
-    for (place, values) in rows.enumerate() {
-        let (picture, row) = (place / side, place % side);
-        let start = (row * width + picture * (side + GAP)) * 3;
-        let target = &mut pixels[start..start + side * 3];
-        for (pixel, value) in target.iter_mut().zip(values) {
-            // From float to integer `as` saturates, and NaN is 0.
-            *pixel = (127.5 * (value + 1.0)).round() as u8;
-        }
-    }
-    encode(&pixels, width, side).map_err(|error| {
-        InstaFlowError::Picture(format!("cannot write a PNG: {error}"))
-    })
-}
-
-fn encode(
-    pixels: &[u8],
-    width: usize,
-    height: usize,
-) -> Result<Vec<u8>, png::EncodingError> {
-    let too_large = |_| png::EncodingError::LimitsExceeded;
-    let width = u32::try_from(width).map_err(too_large)?;
-    let height = u32::try_from(height).map_err(too_large)?;
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()?;
-    Ok(bytes)
+    let bytes: Vec<u8> = pictures
+        .iter()
+        // From float to integer `as` saturates, and NaN is 0.
+        .map(|value| (127.5 * (value + 1.0)).round() as u8)
+        .collect();
+    let each: Vec<&[u8]> = bytes.chunks_exact(side * side * 3).collect();
+    assay_kit::strip_png(&each, Strip { side, scale: 1, gap: GAP })
+        .map_err(|error| InstaFlowError::Picture(error.to_string()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use assay_kit::{Checkpoint, Named, Parameters, merge};
+use assay_kit::{
+    Checkpoint, Named, Parameters, StudyFiles, merge, module_tensors,
+    module_with,
+};
 use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
-use assay_schema::{Better, Metric, Pictures, Reading, Seconds, Verification};
+use assay_schema::{Better, Metric, Pictures, Seconds, Verification};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +18,8 @@ use crate::samplers::Sampler;
 use crate::text::TextEncoder;
 use crate::training::{
     Course, Critic, Drawing, Fitted, FlowModel, Halving, Latents, Lessons,
-    Pairs, Pool, SECOND_GUIDANCE, Stage, State, Student, TEACHER_GUIDANCE,
-    Teaching, TextStates, Words, distill, halve, module_tensors, module_with,
-    reflow, train_autoencoder, train_flow,
+    Pairs, Pool, SECOND_GUIDANCE, Stage, Student, TEACHER_GUIDANCE, Teaching,
+    TextStates, Words, distill, halve, reflow, train_autoencoder, train_flow,
 };
 use crate::unet::{StackedUNet, Velocity};
 use crate::vae::Vae;
@@ -37,7 +39,7 @@ const STRAIGHT_HEUN: usize = 4;
 /// A study under way.
 pub(crate) struct StudySession {
     request: Request,
-    state: Option<State>,
+    state: Option<StudyFiles<InstaFlowError>>,
     left: VecDeque<Stage>,
     words: Words,
     made: Made,
@@ -92,7 +94,7 @@ impl StudySession {
         );
         let folder = context.scratch.as_deref();
         let state =
-            folder.map(|folder| State::new(folder, study)).transpose()?;
+            folder.map(|folder| StudyFiles::new(folder, study)).transpose()?;
         let words = Words::new(request.pipeline.tokens)?;
         let left = Stage::of(request.methods).into();
         Ok(Self { request, state, left, words, made: Made::default() })
@@ -435,18 +437,8 @@ impl StudySession {
 fn report(watch: &mut Watch<'_>, stage: Stage, told: Told) {
     watch.record(stage.name(), Seconds(told.seconds));
     watch.record("evaluation", Seconds(told.judging));
-    for Metric { name, unit, better, at, reading } in told.metrics {
-        let Reading::Value(value) = reading else { continue };
-        let places: Vec<(&str, &str)> =
-            at.iter().map(|(axis, place)| (&**axis, &**place)).collect();
-        match *places.as_slice() {
-            [] => watch.quality(name, &unit, better, value),
-            [a] => watch.quality_at(name, &unit, better, value, [a]),
-            [a, b] => watch.quality_at(name, &unit, better, value, [a, b]),
-            [a, b, c, ..] => {
-                watch.quality_at(name, &unit, better, value, [a, b, c]);
-            }
-        }
+    for metric in told.metrics {
+        watch.tell(metric);
     }
     for drawn in told.pictures {
         watch.pictures(drawn);

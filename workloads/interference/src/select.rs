@@ -7,10 +7,9 @@
 //! on the standard scale; whether the authors scored before or after scaling
 //! is not known.
 
+use assay_kit::Draws;
 use assay_kit::classification::Examples;
 use nalgebra::DMatrix;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// How values are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,18 +110,11 @@ fn authors(a: f32, b: f32) -> f32 {
 
 /// A sorted random choice.
 fn random(from: usize, count: usize, seed: u64) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let all: Vec<usize> = (0..from).collect();
     // Streams 1 and 2 split and order the examples.
-    rng.set_stream(3);
-    let mut all: Vec<usize> = (0..from).collect();
-    for place in 0..count.min(from) {
-        let left = (from - place) as u128;
-        let step = ((u128::from(rng.next_u64()) * left) >> 64) as usize;
-        all.swap(place, place + step);
-    }
-    all.truncate(count);
-    all.sort_unstable();
-    all
+    let mut some = Draws::new(seed, 3).some_of(&all, count);
+    some.sort_unstable();
+    some
 }
 
 /// The bins of one example with the largest or smallest score, in order.
@@ -217,6 +209,9 @@ fn principal(examples: &Examples, train: &[usize], kept: usize) -> Examples {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     fn one(features: &[f32]) -> Examples {

@@ -176,7 +176,8 @@ fn of_studies() -> Vec<AxisSpec> {
             0.0625,
             1.0,
             0.25,
-            "share of the prompts that an iteration traverses",
+            "share of the prompts that an iteration traverses, one part of a \
+             whole number",
         ))
         .listing(["0.0625", "0.125", "0.5", "1"]),
         only(AxisSpec::words(
@@ -215,7 +216,8 @@ fn of_studies() -> Vec<AxisSpec> {
             "updates",
             1,
             160,
-            "updates of an arm in all, the same for every arm",
+            "updates of an arm in all, at most: the same for every arm; few \
+             right replies are not learnt by heart to fill them",
         )),
         only(AxisSpec::integer("warm_up", 1, 1500, "updates of the warm-up")),
         only(AxisSpec::integer(
@@ -229,13 +231,15 @@ fn of_studies() -> Vec<AxisSpec> {
             "tested",
             1,
             300,
-            "test problems of a family; for validation as many in all",
+            "test problems of a family; for validation as many in all, 500 \
+             at most, and up to 128 more to choose temperatures by",
         )),
         only(AxisSpec::integer(
             "seed",
             1,
             1,
-            "of all that is random but the problems judged on",
+            "of all that is random: weights, problems to learn from and to \
+             be judged on, draws",
         ))
         .listing([1, 2, 3]),
     ]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use assay_kit::{AxisError, KitError};
+use assay_kit::{AxisError, KitError, StudyFileError};
 use assay_measure::WorkloadError;
 use assay_schema::TextError;
 use assay_slm::SlmError;
@@ -61,13 +61,8 @@ pub enum MstarError {
         why: String,
     },
     /// A file of a study's state that cannot be gone on from.
-    #[error("{}: {reason}", path.display())]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
+    #[error(transparent)]
+    State(#[from] StudyFileError),
     /// Training that ran away.
     #[error("{what} is not finite")]
     NotFinite {

@@ -1,5 +1,4 @@
-//! One iteration of self-evolving training as a sum of cases, and the memory
-//! of its updates with and without a sharded optimizer (M-STaR, arXiv
+//! One iteration of self-evolving training as a sum of cases (M-STaR, arXiv
 //! 2412.17451, section 3; facts/mstar.md, section 1: 45,000 prompts of 16
 //! rollouts are 720,000 replies, and two kept of each at most 703 updates of
 //! 128).
@@ -11,8 +10,13 @@
 //! what ranks say to each other is added, not hidden behind arithmetic. Left
 //! out: loading data, drawing words, and copying weights into the engine that
 //! decodes.
+//!
+//! The process reward model is a network like the policy's: it encodes each
+//! picture again, and its weights are held beside whatever runs. Training in
+//! 16 bits is of that format alone, as `train-step` is traced: weights and
+//! gradients of 2 bytes and two moments of 4, no copy of the weights in `f32`.
 
-use assay_schema::{Bytes, Case, Estimate, Flops, Precision};
+use assay_schema::{Bytes, Case};
 
 use crate::MstarError;
 use crate::request::{Part, Phase, Request, Sharding};
@@ -24,8 +28,8 @@ const RANKS_PER_NODE: usize = 8;
 /// A case that an iteration runs so many times on each rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IterationPart {
-    /// `encode`, `prefill`, `decode`, `reward`, `update`, or what ranks say to
-    /// each other.
+    /// `encode`, `prefill`, `decode`, `reward-encode`, `reward`, `update`, or
+    /// what ranks say to each other.
     pub name: &'static str,
     /// How many times.
     pub count: f64,
@@ -60,12 +64,10 @@ pub fn iteration_parts(
     let (rounds, at_once) = (r.rounds(), r.prompts_at_once());
     let seen = r.visual() + r.prompt;
     let micro = r.at_once();
+    let encode =
+        of(Phase::Encode).with("batch", at_once).with("tiles", r.tiles);
     let mut parts = vec![
-        part(
-            "encode",
-            rounds,
-            of(Phase::Encode).with("batch", at_once).with("tiles", r.tiles),
-        ),
+        part("encode", rounds, encode.clone()),
         part(
             "prefill",
             rounds,
@@ -83,6 +85,8 @@ pub fn iteration_parts(
                 .with("batch", r.rows)
                 .with("context", seen + r.tokens.saturating_sub(2) / 2),
         ),
+        // By weights of its own: rollouts of a prompt share the reading.
+        part("reward-encode", rounds, encode),
         part(
             "reward",
             rounds,
@@ -156,94 +160,21 @@ pub fn parameters(request: &Request) -> Result<u64, MstarError> {
     Ok(trace(&smallest)?.parameters())
 }
 
-/// The time of an iteration: its parts' times as `score` knows them, each so
-/// many times. The ends of the band are the parts' together: one machine, one
-/// model of it, errors of one sign. `None` unless every part has a time.
-pub fn iteration_latency(
-    parts: &[IterationPart],
-    mut score: impl FnMut(&Case) -> Option<Estimate>,
-) -> Option<Estimate> {
-    let times = parts
-        .iter()
-        .map(|part| Some(score(&part.case)?.scaled(part.count)))
-        .collect::<Option<Vec<Estimate>>>()?;
-    let total = |end: fn(&Estimate) -> f64| times.iter().map(end).sum::<f64>();
-    let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
-    Some(Estimate {
-        point: total(|one| one.point),
-        low: total(|one| one.low),
-        high: total(|one| one.high),
-        confidence: times.iter().map(|one| one.confidence).reduce(f64::min)?,
-        n: 0,
-        method: format!("sum of {}", names.join(", ")),
-    })
-}
-
-/// The arithmetic of an iteration on one rank, from the traces of its parts.
+/// Bytes that a rank holds beside whatever part runs: the weights of the
+/// process reward model, a network of the policy's shape. Its head of two
+/// numbers a step is left out.
 ///
 /// # Errors
 /// As [`trace`].
-pub fn iteration_flops(request: &Request) -> Result<Flops, MstarError> {
-    let mut total = Flops::ZERO;
-    for part in iteration_parts(request)? {
-        // What ranks say to each other is no arithmetic of the model.
-        if part.case.workload == "mstar" {
-            let model = request.model.clone();
-            let part_of = Request::of(&part.case, model, Part::Whole)?;
-            total += trace(&part_of)?.flops() * part.count;
-        }
-    }
-    Ok(total)
-}
-
-/// What one rank holds of a model that is being trained, before activations.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrainingMemory {
-    /// Weights in the number format.
-    pub weights: Bytes,
-    /// Gradients in the number format.
-    pub gradients: Bytes,
-    /// Moments in `f32`, and weights in `f32` where the format is narrower:
-    /// the rank's share.
-    pub optimizer: Bytes,
-}
-
-impl TrainingMemory {
-    /// All of it.
-    pub fn total(&self) -> Bytes {
-        self.weights + self.gradients + self.optimizer
-    }
-}
-
-/// The arithmetic of ZeRO (Rajbhandari et al., *ZeRO: Memory Optimizations
-/// Toward Training Trillion Parameter Models*, 2020, section 3.1 and figure
-/// 1): of `parameters` values in 16 bits with Adam, 2 bytes a weight, 2 a
-/// gradient and 12 of the optimizer (weights and two moments in `f32`); its
-/// first stage divides the 12 by the ranks. In `f32` there is no second copy
-/// of the weights: 4, 4 and 8.
-pub fn training_memory(
-    parameters: u64,
-    precision: Precision,
-    ranks: usize,
-    sharding: Sharding,
-) -> TrainingMemory {
-    let count = parameters as f64;
-    let each = precision.activation_bytes();
-    let copy = if each < 4.0 { 4.0 } else { 0.0 };
-    let moments = 2.0 * each.max(4.0);
-    let holders = match sharding {
-        Sharding::None => 1.0,
-        Sharding::Optimizer => ranks.max(1) as f64,
-    };
-    TrainingMemory {
-        weights: Bytes(count * each),
-        gradients: Bytes(count * each),
-        optimizer: Bytes(count * (copy + moments) / holders),
-    }
+pub fn held_beside(request: &Request) -> Result<Bytes, MstarError> {
+    let count = parameters(request)? as f64;
+    Ok(Bytes(count * request.precision.activation_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
+    use assay_schema::Flops;
+
     use super::*;
 
     fn read(text: &str) -> Request {
@@ -259,7 +190,15 @@ mod tests {
         let request = read("mstar/internvl2-2b/iteration");
         let parts = iteration_parts(&request).unwrap();
         let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
-        assert_eq!(names, ["encode", "prefill", "decode", "reward", "update"]);
+        let right = [
+            "encode",
+            "prefill",
+            "decode",
+            "reward-encode",
+            "reward",
+            "update",
+        ];
+        assert_eq!(names, right);
         let rollouts = count(&parts, "prefill") * 4.0 * 16.0;
         assert!((rollouts - 720_000.0).abs() < 0.5, "{rollouts}");
         // 703 updates of 128 examples, 8 at a time.
@@ -283,7 +222,7 @@ mod tests {
             iteration_parts(&read(&case)).unwrap()
         };
         let (plain, shared) = (of("none"), of("optimizer"));
-        for name in ["encode", "decode", "reward", "update"] {
+        for name in ["encode", "decode", "reward-encode", "reward", "update"] {
             let ratio = count(&alone, name) / count(&plain, name);
             assert!((ratio / 8.0 - 1.0).abs() < 0.01, "{name}: {ratio}");
         }
@@ -304,47 +243,28 @@ mod tests {
         let case = "mstar/tiny/iteration prompts=4 rows=32 batch=8 micro=4";
         let request = read(case);
         let whole = trace(&request).unwrap().flops();
-        let parts = iteration_flops(&request).unwrap();
-        let ratio = parts / whole;
+        let mut total = Flops::ZERO;
+        for part in iteration_parts(&request).unwrap() {
+            let model = request.model.clone();
+            let own = Request::of(&part.case, model, Part::Whole).unwrap();
+            total += trace(&own).unwrap().flops() * part.count;
+        }
+        let ratio = total / whole;
         assert!((ratio - 1.0).abs() < 0.01, "{ratio}");
     }
 
     #[test]
-    fn a_sum_has_the_ends_of_its_terms_and_needs_them_all() {
-        let parts = iteration_parts(&read("mstar/tiny/iteration")).unwrap();
-        let one = Estimate {
-            point: 1.0,
-            low: 0.5,
-            high: 3.0,
-            confidence: 0.8,
-            n: 0,
-            method: "test".to_owned(),
+    fn the_reward_model_is_held_in_the_number_format() {
+        let of = |precision: &str| {
+            let case =
+                format!("mstar/internvl2-2b/iteration precision={precision}");
+            held_beside(&read(&case)).unwrap().value()
         };
-        let steps: f64 = parts.iter().map(|part| part.count).sum();
-        let found = iteration_latency(&parts, |_| Some(one.clone())).unwrap();
-        assert!((found.point - steps).abs() < 1e-9);
-        assert!((found.low - 0.5 * steps).abs() < 1e-9);
-        assert!((found.high - 3.0 * steps).abs() < 1e-9);
-        let some = iteration_latency(&parts, |case| {
-            (case.phase.as_deref() != Some("decode")).then(|| one.clone())
-        });
-        assert_eq!(some, None);
-        let error = iteration_parts(&read("mstar/tiny/decode")).unwrap_err();
+        // 2.2 billion weights.
+        assert!((of("bf16") / 4.4e9 - 1.0).abs() < 0.01);
+        assert!((of("f32") / of("bf16") - 2.0).abs() < 1e-12);
+        let other = read("mstar/tiny/decode");
+        let error = iteration_parts(&other).unwrap_err();
         assert!(error.to_string().contains("`decode` has no parts"));
-    }
-
-    #[test]
-    fn memory_is_as_the_zero_paper_prints_it() {
-        // Its figure 1: 7.5 billion parameters on 64 devices take 120 GB,
-        // and 31.4 GB with the optimizer's state sharded.
-        let of = |ranks, sharding| {
-            let found =
-                training_memory(7_500_000_000, Precision::F16, ranks, sharding);
-            found.total().value() / 1e9
-        };
-        assert!((of(64, Sharding::None) - 120.0).abs() < 0.05);
-        assert!((of(64, Sharding::Optimizer) - 31.4).abs() < 0.05);
-        let plain = training_memory(10, Precision::F32, 1, Sharding::None);
-        assert!((plain.total().value() - 160.0).abs() < 1e-9);
     }
 }

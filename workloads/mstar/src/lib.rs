@@ -42,10 +42,7 @@ pub use claims::{claims, evidence, published};
 pub use config::{MODELS, Model};
 pub use error::MstarError;
 pub use examples::{Examples, Layout};
-pub use iteration::{
-    IterationPart, TrainingMemory, iteration_flops, iteration_latency,
-    iteration_parts, training_memory,
-};
+pub use iteration::{IterationPart, held_beside, iteration_parts};
 pub use model::VisionLanguage;
 pub use request::{Part, Phase, Request, Sharding};
 pub use trace::trace;

@@ -29,7 +29,7 @@ use crate::model::VisionLanguage;
 use crate::task::{Family, Split};
 
 /// Raised whenever stages change in what their axes do not say.
-const RECIPE: &str = "recipe=1";
+const RECIPE: &str = "recipe=2";
 
 /// One stage of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +140,9 @@ struct Kept {
     tokens: u64,
     /// Of an arm: seconds so far.
     seconds: f64,
+    /// Of an arm: whether its tensors are gone, once the next are kept.
+    #[serde(default)]
+    stripped: bool,
 }
 
 fn absent(what: &str) -> MstarError {
@@ -334,7 +337,14 @@ impl StudySession {
         let held = match (index, held) {
             (0, _) => grounds.first(),
             (_, Some(held)) => held,
-            (_, None) => return Err(absent(own.name)),
+            (_, None) => {
+                return Err(MstarError::Data(format!(
+                    "`{name}.{index}` has no weights any more: delete \
+                     `{name}.*` in the run's `state/`, and the arm is made \
+                     again",
+                    name = own.name
+                )));
+            }
         };
         let (held, told) = iterate(&grounds, own, index, held)?;
         self.made.held = Some(held);
@@ -413,6 +423,8 @@ impl StudySession {
                 let explored = Explored { pass, reward_pass };
                 self.made.start = Standing { greedy, explored };
             }
+            // The next iteration's file holds what is gone on from.
+            Stage::Arm { .. } if kept.stripped => self.made.held = None,
             Stage::Arm { .. } => {
                 self.made.held = Some(Held {
                     network: module_with(empty, file)?,
@@ -448,7 +460,25 @@ impl StudySession {
         let Some(state) = &self.state else { return Ok(told) };
         let kept = self.kept(stage, told);
         state.write(&name, &self.tensors(stage)?, &kept)?;
+        self.strip_before(stage)?;
         Ok(kept.told)
+    }
+
+    /// Drops the tensors of the iteration before, of which nothing starts any
+    /// more; `stage` stands whole by then, so that a kill leaves one of both.
+    fn strip_before(&self, stage: Stage) -> Result<(), MstarError> {
+        let Stage::Arm { arm, index } = stage else { return Ok(()) };
+        let (Some(state), Some(index)) = (&self.state, index.checked_sub(1))
+        else {
+            return Ok(());
+        };
+        let name = Stage::Arm { arm, index }.name(&self.plan);
+        if let Some((_, kept)) = state.read::<Kept>(&name)? {
+            let kept = Kept { stripped: true, ..kept };
+            let mark = ("stripped".to_owned(), vec![1], vec![1.0]);
+            state.write(&name, &[mark], &kept)?;
+        }
+        Ok(())
     }
 }
 
@@ -529,6 +559,15 @@ mod tests {
                 assert_eq!(told.value("judged", &at), Some(3.0));
             }
         }
+        // Of the first iteration's file what it told is left.
+        let mut lost = session(&base, "broken");
+        for stage in &stages[..5] {
+            lost.advance(*stage).unwrap();
+        }
+        assert!(lost.tensors(stages[4]).is_err());
+        lost.state.as_ref().unwrap().remove("own.2").unwrap();
+        let error = lost.advance(stages[5]).err().unwrap().to_string();
+        assert!(error.contains("delete `own.*`"), "{error}");
         std::fs::remove_dir_all(base).unwrap();
     }
 

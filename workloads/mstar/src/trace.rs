@@ -236,7 +236,8 @@ fn without_tape(model: VisionLanguage) -> VisionLanguage {
 
 /// Rollouts batch by batch, the reward of each, and the updates: as
 /// `evolve/` runs them, every reply as long as replies get, every prompt with
-/// enough right ones.
+/// enough right ones. The process reward model is a second network, whose
+/// weights stay as they are.
 fn iteration(request: &Request, recorder: &Recorder) {
     let training = recorder.training_device();
     let device = recorder.device();
@@ -244,8 +245,10 @@ fn iteration(request: &Request, recorder: &Recorder) {
     let mut optimizer = Optimizer::new(ADAMW);
     optimizer.prepare(&model);
     let fixed = without_tape(model.clone());
+    let reward = whole(request, recorder, &device);
     for _ in 0..request.rounds() {
-        span("rollout", || rollout(request, recorder, &fixed, &device));
+        let networks = Networks { policy: &fixed, reward: &reward };
+        span("rollout", || rollout(request, recorder, networks, &device));
     }
     for _ in 0..request.updates() {
         for _ in 0..request.share() / request.at_once() {
@@ -258,19 +261,26 @@ fn iteration(request: &Request, recorder: &Recorder) {
     }
 }
 
+/// What an iteration runs without gradients.
+#[derive(Clone, Copy)]
+struct Networks<'a> {
+    policy: &'a VisionLanguage,
+    reward: &'a VisionLanguage,
+}
+
 /// One batch of rollouts, and one pass over what they wrote: its reward.
 fn rollout(
     request: &Request,
     recorder: &Recorder,
-    model: &VisionLanguage,
+    Networks { policy, reward }: Networks<'_>,
     device: &Device,
 ) {
     let (prompts, rows) = (request.prompts_at_once(), request.rows);
     let (config, seen) = (&request.model, request.visual() + request.prompt);
     let tiles = tiles(request, recorder, prompts, device);
-    let visual = joined(model.encode(tiles), prompts);
+    let visual = joined(policy.encode(tiles.clone()), prompts);
     let words = ids(recorder, [prompts, request.prompt], device);
-    model.prefill(config, visual.clone(), words);
+    policy.prefill(config, visual, words);
     // The prompts' keys and values, once for each of their rollouts.
     let capacity = seen + request.tokens;
     let language = &config.language;
@@ -278,17 +288,18 @@ fn rollout(
     remember(&cache, recorder);
     for i in 0..request.tokens - 1 {
         let word = ids(recorder, [rows, 1], device);
-        let logits = model.decode(word, seen + i, &mut cache);
+        let logits = policy.decode(word, seen + i, &mut cache);
         // Stands for the draw of the next word, which keeps no logits.
         recorder.output(&logits.sum());
     }
+    let visual = joined(reward.encode(tiles), prompts);
     let [_, tokens, width] = visual.dims();
     let visual = visual
         .reshape([prompts, 1, tokens, width])
         .expand([prompts, rows / prompts, tokens, width])
         .reshape([rows, tokens, width]);
     let text = [rows, request.prompt + request.tokens];
-    let hidden = model.hidden(visual, ids(recorder, text, device));
+    let hidden = reward.hidden(visual, ids(recorder, text, device));
     // Stands for the head of one number a word.
     recorder.output(&hidden.sum());
 }
@@ -412,7 +423,7 @@ mod tests {
         let of = |text: &str| products(&traced(text));
         // Two batches of two prompts, one update of two halves.
         let right = 2.0
-            * (of("mstar/tiny/encode batch=2")
+            * (2.0 * of("mstar/tiny/encode batch=2")
                 + of("mstar/tiny/prefill batch=2")
                 + (tokens - 1) as f64 * decode(40)
                 + of("mstar/tiny/train-step batch=4"));
@@ -424,6 +435,9 @@ mod tests {
         let right = right + 2.0 * (reward - head);
         let found = products(&graph);
         assert!((found / right - 1.0).abs() < 1e-9, "{found} {right}");
+        // The policy and the process reward model.
+        let one = traced("mstar/tiny/decode").parameters();
+        assert_eq!(graph.parameters(), 2 * one);
         let error = trace(&read("mstar/internvl2-2b/iteration"));
         let error = error.unwrap_err().to_string();
         assert!(error.contains("add them up"), "{error}");

@@ -88,9 +88,11 @@ struct Seen<'a> {
 
 fn evidence_for(judgement: &Judgement, seen: &Seen<'_>) -> Vec<Evidence> {
     let estimates: Vec<Estimate> = match &judgement.statistic {
-        Statistic::Searched(statistic) => {
-            seen.searches.iter().filter_map(|one| statistic.of(one)).collect()
-        }
+        Statistic::Searched(statistic) => seen
+            .searches
+            .iter()
+            .filter_map(|one| statistic.of(one, &seen.predictions))
+            .collect(),
         Statistic::Tuned(statistic) => {
             seen.tunings.iter().filter_map(|one| statistic.of(one)).collect()
         }

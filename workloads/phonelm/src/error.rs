@@ -1,8 +1,6 @@
 //! What can go wrong with the search and with the intents.
 
-use std::path::PathBuf;
-
-use assay_kit::{AxisError, KitError};
+use assay_kit::{AxisError, KitError, StudyFileError};
 use assay_measure::WorkloadError;
 use assay_schema::TextError;
 use assay_slm::SlmError;
@@ -77,7 +75,7 @@ pub enum PhoneLmError {
     /// A language model.
     #[error(transparent)]
     Slm(#[from] SlmError),
-    /// Weights or a file of a study's state.
+    /// Weights.
     #[error(transparent)]
     Kit(#[from] KitError),
     /// The trace.
@@ -93,13 +91,8 @@ pub enum PhoneLmError {
     #[error("{0}")]
     Data(String),
     /// A file of a study's state that cannot be gone on from.
-    #[error("{}: {reason}", path.display())]
-    State {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
+    #[error(transparent)]
+    State(#[from] StudyFileError),
 }
 
 impl From<AxisError> for PhoneLmError {

@@ -5,16 +5,18 @@ use assay_slm::Phase;
 use assay_trace::Graph;
 
 use crate::request::decoder;
+use crate::search::Space;
 use crate::{PhoneLmError, Request, Search, intents};
 
 /// Traces a case: nothing is computed, nothing allocated.
 ///
-/// A search is traced as one decode step of a shape of its budget
-/// ([`Search::example`]), fine-tuning as one training step with all weights, a
-/// call as the generation of a typical one.
+/// A search is traced as one decode step of the first shape that it draws,
+/// fine-tuning as one training step with all weights, a call as the generation
+/// of a typical one.
 ///
 /// # Errors
-/// An operator without a cost: a bug of this project.
+/// A search whose budget no candidate meets; an operator without a cost, a bug
+/// of this project.
 pub fn trace(request: &Request) -> Result<Graph, PhoneLmError> {
     let traced = match request {
         Request::Decoder(request) => (**request).clone(),
@@ -36,7 +38,10 @@ pub fn trace(request: &Request) -> Result<Graph, PhoneLmError> {
 }
 
 fn of_search(search: &Search) -> Result<assay_slm::Request, PhoneLmError> {
-    let config = search.example().config("example")?;
+    let longest = search.prompt.max(search.context.saturating_add(1));
+    let drawn = Space::of(search.budget, longest)?.sample(1, search.seed)?;
+    let none = || PhoneLmError::Data("a search drew no candidate".to_owned());
+    let config = drawn.first().ok_or_else(none)?.config()?;
     let sizes = [1, search.context, 1];
     Ok(decoder(config, Phase::Decode, sizes, search.precision))
 }
@@ -61,6 +66,20 @@ mod tests {
         }
         let training = traced("phonelm/intents/fine-tune");
         assert!(!training.operators.is_empty());
+    }
+
+    #[test]
+    fn a_search_is_traced_as_a_shape_of_its_budget() {
+        for budget in [60_000, 2_000_000, 510_000_000, 1_620_000_000_u64] {
+            let case = format!("phonelm/candidate/search budget={budget}");
+            let found = traced(&case).parameters() as f64;
+            let apart = (found / budget as f64 - 1.0).abs();
+            assert!(apart <= crate::search::TOLERANCE, "{budget}: {found}");
+        }
+        let case = "phonelm/candidate/search budget=900".parse().unwrap();
+        let request = Request::new(&case, None).unwrap();
+        let error = trace(&request).unwrap_err().to_string();
+        assert!(error.contains("a budget of 900 parameters"), "{error}");
     }
 
     #[test]

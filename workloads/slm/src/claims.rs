@@ -5,12 +5,14 @@
 //! it is computed. `sources` makes readings of one kind of data; the
 //! statistics (`statistic`, `precisions`, `measured_formats`, `curves`,
 //! `memory_parts`, `shapes`) see one kind at a time, so that none is mixed with
-//! another. Nothing here is fitted to a published number. The constants behind
+//! another; `figures` are those that a report draws beside its own. Nothing
+//! here is fitted to a published number. The constants behind
 //! a prediction are, to what others published (`docs/prediction.md`), and a
-//! machine's overlay may be, to half of the survey's models
+//! machine's overlay may be, to half of the survey's shapes
 //! (`hardware-profiles/measurements/survey.py`).
 
 mod curves;
+mod figures;
 mod measured_formats;
 mod memory_parts;
 mod precisions;
@@ -22,12 +24,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use assay_schema::{
-    ClaimData, ClaimFile, Evidence, Prediction, Provenance, PublishedPoint,
-    Record, TextError,
+    Case, ClaimData, ClaimFile, Evidence, Prediction, Provenance,
+    PublishedPoint, Record, Runtime, Seconds, TextError,
 };
 
-use crate::SlmError;
+pub use figures::FIGURE_7_SOURCE;
+
+use crate::{SlmError, recipes};
 use readings::Readings;
 use table::{JUDGEMENTS, Judgement};
 
@@ -94,22 +100,32 @@ pub fn figure_7() -> Vec<SurveyPoint> {
         .collect()
 }
 
-/// Numbers that the survey, its repository and its authors' web site
-/// published, beside those of [`figure_7`] and
-/// [`published_memory`](crate::published_memory), with their sources and how
-/// far to trust them.
+/// Numbers that the survey, its repository, its authors' web site and the
+/// authors of its models published, with their sources and how far to trust
+/// them: [`figure_7`] and [`published_memory`](crate::published_memory) as
+/// points, of the models that are shipped, and the tables beside them.
 ///
 /// Times are seconds: `time` of a prefill, `time_per_output_token` of a
 /// generation. Those of Figure 9, whose labels are doubtful, have metrics of
 /// their own (`figure_9_time`, ...), as have the breakdown (`part_*`,
 /// `kernel_*`, percent), capability (`commonsense`, `problem_solving`, `math`,
-/// percent) and shapes (`ffn_ratio_least`, `vocabulary`, ...); the last two
+/// percent), shapes (`ffn_ratio_least`, `vocabulary`, ...) and training
+/// (`training_tokens`, of [`recipes()`](crate::recipes())); the last three
 /// belong to a model as a whole, and their case names no phase.
 ///
 /// # Errors
 ///
 /// An embedded file does not read: a bug of this crate.
 pub fn published() -> Result<Vec<PublishedPoint>, SlmError> {
+    let mut points = figures::figure_7_points();
+    points.extend(figures::memory_points()?);
+    points.extend(recipes::points()?);
+    points.extend(tables()?);
+    Ok(points)
+}
+
+/// The tables alone: the figures have readers of their own.
+fn tables() -> Result<Vec<PublishedPoint>, SlmError> {
     let mut points = Vec::new();
     for (name, text) in PUBLISHED {
         points.extend(PublishedPoint::table(name, text)?);
@@ -117,18 +133,41 @@ pub fn published() -> Result<Vec<PublishedPoint>, SlmError> {
     Ok(points)
 }
 
+/// The machine of the survey's figures, its Jetson's GPU: the hardware profile
+/// on which a prediction by parts of the model is evidence.
+pub const SURVEY_PROFILE: &str = readings::JETSON;
+
+/// A predicted pass by parts of the model. A workload knows no machine: who
+/// predicted prices the parts as it priced the pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartTimes {
+    /// The predicted case, every axis filled in.
+    pub case: Case,
+    /// Hardware profile.
+    pub profile: String,
+    /// Unit of the profile.
+    pub unit: String,
+    /// Runtime.
+    pub runtime: Runtime,
+    /// Part (`attention`, `mlp`, `head`, ...), all layers together, to the
+    /// seconds of its kernels; what the host adds beside them is in none.
+    pub seconds: BTreeMap<String, Seconds>,
+}
+
 /// Everything that a run and the published figures have to say about the
-/// claims, each kind of data on claims of its own. A claim without evidence is
-/// simply not in the list.
+/// claims, each kind of data on claims of its own. `parts` are of predictions
+/// among `predictions`; claims about parts of a model have no predicted
+/// evidence without them. A claim without evidence is simply not in the list.
 pub fn evidence(
     records: &[Record],
     predictions: &[Prediction],
+    parts: &[PartTimes],
 ) -> Vec<Evidence> {
     // A test reads the tables: without them there would be nothing to compare.
-    let points = published().unwrap_or_default();
+    let points = tables().unwrap_or_default();
     let all = [
         sources::published(&points),
-        sources::predicted(predictions),
+        sources::predicted(predictions, parts),
         sources::measured(records),
     ];
     let all = &all;

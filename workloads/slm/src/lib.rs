@@ -22,6 +22,7 @@ mod hugging_face;
 mod memory;
 mod models;
 mod packing;
+mod recipes;
 mod request;
 mod session;
 mod steps;
@@ -35,7 +36,10 @@ pub use blocks::{
     Projection, RecurrenceGate, Recurrent, Table,
 };
 pub use cache::Cache;
-pub use claims::{SurveyPoint, claims, evidence, figure_7, published};
+pub use claims::{
+    FIGURE_7_SOURCE, PartTimes, SURVEY_PROFILE, SurveyPoint, claims, evidence,
+    figure_7, published,
+};
 pub use config::{AttentionBias, Config, Family, Mixing, NormKind, Positions};
 pub use decoder::{Block, Decoder, Mixer};
 pub use error::SlmError;
@@ -53,6 +57,7 @@ pub use models::{
     config as model_config, names as model_names, survey as survey_models,
 };
 pub use packing::Packing;
+pub use recipes::{Recipe, recipes};
 pub use request::{Phase, Request};
 pub use steps::{ADAMW, decode, prefill, seen, train};
 pub use text::{passage, tokenizer};

@@ -75,10 +75,27 @@ fn a_killed_study_goes_on_to_what_an_unbroken_one_finds() {
     }
     let at = [("arm", "own"), ("iteration", "1")];
     assert!(record.metric_at("quality/pass_at_k", &at).is_some());
+    // One update an iteration, unless nothing was right.
+    let made = record.metric_at("quality/updates_made", &at).unwrap();
+    assert!(made <= 1.0, "{made}");
     assert!(!record.pictures.is_empty());
     let page = place.read("r/report/index.html");
     assert!(page.contains("data:image/png;base64,"), "no pictures");
     assert!(page.contains("2412.17451"), "no claims");
+}
+
+#[test]
+fn an_iteration_that_fits_here_is_measured() {
+    let place = Place::new();
+    place.ok(
+        "run mstar/tiny/iteration prompts=2 rollouts=4 rows=8 kept=2 batch=4 \
+         --budget 50ms --out r",
+    );
+    let record = &place.run("r").records().unwrap()[0];
+    assert!(record.is_sound());
+    for rate in ["quality/prefill_rate", "quality/decode_rate"] {
+        assert!(record.metric(rate).unwrap() > 0.0, "{rate}");
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! what training the finalists gave.
 //!
 //! Any study whose metrics stand at a `candidate` and a `set` (`front`,
-//! `sample`, `published`) is drawn.
+//! `sample`, `published`; `finalist` stands in tables alone) is drawn. A
+//! picture shows one search, the first of those that differ in their seed;
+//! distances, front sizes and losses are of all of them.
 
 use std::collections::BTreeMap;
 
@@ -37,6 +39,7 @@ const DECODE: usize = 1;
 const LOSS: &str = "quality/heldout_loss";
 const FINALIST: &str = "quality/finalist_decode";
 const DISTANCE: &str = "quality/front_distance";
+const SIZE: &str = "quality/front_size";
 const MEASURED: &str = "quality/measured_time";
 const PREDICTED: &str = "quality/predicted_time";
 const CORRELATION: &str = "quality/rank_correlation";
@@ -117,6 +120,18 @@ pub(super) fn remarks(study: &Study<'_>) -> Option<String> {
     let mut said = Vec::new();
     for Search { label, setting, .. } in searches(study) {
         let mut parts = Vec::new();
+        if let Some(size) = setting.metric(SIZE) {
+            let Spread { point, low, high } = size.spread;
+            parts.push(if size.n > 1 {
+                format!(
+                    "{point:.0} shapes are on the front, {low:.0} to \
+                     {high:.0} over {} seeds",
+                    size.n
+                )
+            } else {
+                format!("{point:.0} shapes are on the front")
+            });
+        }
         for phase in PHASES {
             let at = |name: &str| setting.metric_at(name, "phase", phase);
             let low = at("quality/rank_correlation_low");
@@ -135,11 +150,19 @@ pub(super) fn remarks(study: &Study<'_>) -> Option<String> {
         for shape in setting.places(DISTANCE, CANDIDATE) {
             let found = setting.metric_at(DISTANCE, CANDIDATE, &shape);
             let Some(found) = found else { continue };
-            let percent = found.spread.point * 100.0;
-            parts.push(format!(
+            let Spread { point, low, high } = found.spread;
+            let [percent, low, high] = [point, low, high].map(|x| x * 100.0);
+            let mut part = format!(
                 "{} is {percent:.1} % from the front",
                 printable(&shape)
-            ));
+            );
+            if found.n > 1 {
+                part.push_str(&format!(
+                    " ({low:.1} to {high:.1} over {} seeds)",
+                    found.n
+                ));
+            }
+            parts.push(part);
         }
         if !parts.is_empty() {
             said.push(format!("{label}: {}.", parts.join("; ")));
@@ -155,7 +178,8 @@ pub(super) fn figures(study: &Study<'_>, id: &str) -> Vec<Figure> {
     for (index, search) in searches(study).into_iter().enumerate() {
         let Search { label, setting, shapes } = search;
         let id = format!("{id}-{}", index + 1);
-        figures.extend(front(&label, &shapes, &id));
+        let seeds = setting.records.len();
+        figures.extend(front(&label, &shapes, &id, seeds));
         figures.extend(finalists(&label, setting, &shapes, &id));
         figures.extend(agreement(&label, setting, &id));
     }
@@ -167,7 +191,16 @@ fn scale(name: &str, unit: &'static str, logarithmic: bool) -> Scale {
 }
 
 /// Decode against prefill; the front's members, others, and published shapes.
-fn front(label: &str, shapes: &[Shape<'_>], id: &str) -> Option<Figure> {
+fn front(
+    label: &str,
+    shapes: &[Shape<'_>],
+    id: &str,
+    seeds: usize,
+) -> Option<Figure> {
+    let which = match seeds {
+        0 | 1 => String::new(),
+        seeds => format!(" Shapes of the first of {seeds} seeds."),
+    };
     let points = |wanted: &dyn Fn(&Shape<'_>) -> bool| {
         let mut points: Vec<(Spread, Spread)> = shapes
             .iter()
@@ -198,11 +231,12 @@ fn front(label: &str, shapes: &[Shape<'_>], id: &str) -> Option<Figure> {
     (!curves.is_empty()).then(|| Figure {
         id: format!("{id}-front"),
         title: format!("Decode against prefill: {label}"),
-        caption: "Predicted; lower and further left is better. A member of \
-            the front is beaten by no shape of the search in prefill, decode \
-            and memory at once, so that some of them seem beaten here, where \
-            memory is not drawn. Both axes are logarithmic."
-            .into(),
+        caption: format!(
+            "Predicted; lower and further left is better. A member of the \
+             front is beaten by no shape of the search in prefill, decode and \
+             memory at once, so that some of them seem beaten here, where \
+             memory is not drawn. Both axes are logarithmic.{which}"
+        ),
         picture: Picture::Curves(Box::new(Curves {
             panels: vec![CurvePanel { title: String::new(), curves }],
             x: scale("prefill", "s", true),

@@ -9,6 +9,7 @@ mod arms;
 mod calls;
 mod confusion;
 mod dynamics;
+mod finalists;
 mod fronts;
 mod methods;
 mod panels;
@@ -87,6 +88,7 @@ fn section(
     blocks.extend(figures.into_iter().map(Block::Figure));
     blocks.extend(methods.map(Block::Table));
     blocks.extend(fronts::table(study, &id).map(Block::Table));
+    blocks.extend(finalists::tables(study, &id).into_iter().map(Block::Table));
     blocks.extend(calls::table(study, &id).map(Block::Table));
     blocks.extend(arms::tables(study, &id).into_iter().map(Block::Table));
     if tables::has_costs(study) {

@@ -9,10 +9,8 @@
 
 mod captions;
 mod pictures;
-mod random;
 
 pub use captions::{Caption, Colour, Part, Place, Shape};
 pub use pictures::{SIDE, examples, picture};
 
 pub(crate) use pictures::drawn;
-pub(crate) use random::Draws;

@@ -11,8 +11,9 @@
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
+use assay_kit::Draws;
+
 use super::captions::{Caption, Colour, Part, Place, Shape};
-use super::random::Draws;
 
 /// Pixels of a picture's side.
 pub const SIDE: usize = 32;

@@ -9,8 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use assay_kit::{Checkpoint, parameter_shapes, parameter_values, save};
-use burn::module::Module;
+use assay_kit::{Checkpoint, KitError, module_tensors, save, write_whole};
 use serde::Deserialize;
 
 use super::JudgeNetwork;
@@ -105,38 +104,23 @@ pub fn write(
         "# FNV-1a, 64 bits, of each file; examples/train_judges.rs writes \
          this.\nformat_version = {FORMAT_VERSION}\n\n[files]\n"
     );
-    for (name, tensors) in
-        [(JUDGE_FILE, tensors(judge)), (PERCEPTUAL_FILE, tensors(perceptual))]
-    {
+    for (name, tensors) in [
+        (JUDGE_FILE, module_tensors("", judge)),
+        (PERCEPTUAL_FILE, module_tensors("", perceptual)),
+    ] {
         let path = folder.join(name);
         save(&path, &tensors)?;
-        let bytes =
-            std::fs::read(&path).map_err(|error| state(&path, &error))?;
+        let bytes = std::fs::read(&path)
+            .map_err(|error| KitError::Read { path, error })?;
         text.push_str(&format!("\"{name}\" = \"{}\"\n", checksum(&bytes)));
     }
     let path = folder.join(CHECKSUMS_FILE);
-    std::fs::write(&path, text).map_err(|error| state(&path, &error))
-}
-
-fn state(path: &Path, error: &std::io::Error) -> InstaFlowError {
-    InstaFlowError::State { path: path.to_owned(), why: error.to_string() }
-}
-
-/// Parameters by name, with their shapes.
-fn tensors<M: Module>(module: &M) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    let mut values = parameter_values(module);
-    parameter_shapes(module)
-        .into_iter()
-        .map(|(name, shape)| {
-            let values = values.remove(&name).unwrap_or_default();
-            (name, shape, values)
-        })
-        .collect()
+    Ok(write_whole(&path, text.as_bytes())?)
 }
 
 #[cfg(test)]
 mod tests {
-    use assay_kit::{Parameters, load_published};
+    use assay_kit::{Parameters, load_published, parameter_values};
     use burn::tensor::Device;
 
     use super::*;

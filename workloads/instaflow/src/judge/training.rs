@@ -8,14 +8,14 @@
 //! since generated ones are.
 
 use assay_kernels::{AdamW, cross_entropy};
-use assay_kit::{Optimizer, Parameters, floats};
+use assay_kit::{Draws, Optimizer, Parameters, floats};
 use assay_trace::{Tape, inner};
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{Device, Int, TensorData};
 
 use super::{JudgeNetwork, THUMBNAIL, VALUES, stacked};
-use crate::data::{Caption, Draws, Part, SIDE, drawn};
+use crate::data::{Caption, Part, SIDE, drawn};
 use crate::perceptual::PerceptualNetwork;
 
 /// How long, from which seed, how fast.

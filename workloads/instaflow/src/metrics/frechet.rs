@@ -15,11 +15,11 @@
 //! in the estimate's method. The reference is held fixed: it is the same for
 //! every method, and drawn much larger.
 
+use assay_kit::Draws;
 use assay_schema::Estimate;
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use crate::InstaFlowError;
-use crate::data::Draws;
 
 /// Resamples of an interval.
 pub const RESAMPLES: usize = 200;

@@ -3,10 +3,8 @@
 
 use assay_schema::fnv1a;
 
-use crate::data;
-
 /// One stream.
-pub(crate) struct Draws(data::Draws);
+pub(crate) struct Draws(assay_kit::Draws);
 
 impl Draws {
     /// The stream of one `step` of what `purpose` names. The 256 bits of the
@@ -16,7 +14,7 @@ impl Draws {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..12].copy_from_slice(&fnv1a(purpose).to_le_bytes());
         key[16..24].copy_from_slice(&step.to_le_bytes());
-        Self(data::Draws::of_key(key))
+        Self(assay_kit::Draws::of_key(key))
     }
 
     /// Uniform in `[0, 1)`, 53 bits.

@@ -5,14 +5,16 @@
 use std::time::Instant;
 
 use assay_kernels::AdamW;
-use assay_kit::{Named, Optimizer, OptimizerState, floats};
+use assay_kit::{
+    Named, Optimizer, StudyFiles, floats, module_tensors, module_with,
+    moment_tensors, moments_of, values_under,
+};
 use assay_trace::{Tape, inner};
 use burn::Tensor;
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::average::Average;
-use super::state::{State, module_tensors, module_with, values_under};
 use crate::InstaFlowError;
 
 /// The norm at which gradients are clipped (facts, section 2).
@@ -36,7 +38,7 @@ pub(crate) struct Course<'a> {
     /// Of the random numbers.
     pub(crate) seed: u64,
     /// Where it is kept, if anywhere.
-    pub(crate) state: Option<&'a State>,
+    pub(crate) state: Option<&'a StudyFiles<InstaFlowError>>,
 }
 
 /// What a training ended in.
@@ -171,37 +173,22 @@ impl<M: Module> Run<M> {
             let progress = Progress::default();
             return Ok(Self { model, optimizer, average, progress });
         };
-        let under = |prefix| values_under(&file, prefix);
         let model = module_with(model, &file, "weights.")?;
-        let mut second = under("second.")?;
-        let moments = under("first.")?
-            .into_iter()
-            .map(|(name, first)| {
-                let second = second.remove(&name).unwrap_or_default();
-                (name, [first, second])
-            })
-            .collect();
         let steps = u32::try_from(progress.steps).unwrap_or(u32::MAX);
-        optimizer.restore(&model, &OptimizerState { steps, moments })?;
-        let average = Average::resumed(under("averages.")?, progress.steps);
+        optimizer.restore(&model, &moments_of(&file, steps)?)?;
+        let averages = values_under(&file, "averages.")?;
+        let average = Average::resumed(averages, progress.steps);
         Ok(Self { model, optimizer, average, progress })
     }
 
     /// All that the next step depends on.
     fn tensors(&self) -> Vec<Named> {
         let mut tensors = module_tensors("weights.", &self.model);
-        let mut add = |prefix: &str, name: &str, values: &[f32]| {
-            let name = format!("{prefix}{name}");
-            tensors.push((name, vec![values.len()], values.to_vec()));
-        };
         for (name, values) in self.average.values() {
-            add("averages.", name, values);
+            let name = format!("averages.{name}");
+            tensors.push((name, vec![values.len()], values.clone()));
         }
-        let state = self.optimizer.state(&self.model);
-        for (name, [first, second]) in &state.moments {
-            add("first.", name, first);
-            add("second.", name, second);
-        }
+        tensors.extend(moment_tensors(&self.optimizer.state(&self.model)));
         tensors
     }
 }
@@ -229,6 +216,8 @@ mod tests {
     use super::*;
     use crate::training::Draws;
 
+    type State = StudyFiles<InstaFlowError>;
+
     fn layer() -> Linear {
         let mut start = Parameters::random(&Device::flex(), 3);
         Linear::new(&mut start, 3, 3, true)
@@ -244,7 +233,7 @@ mod tests {
         Ok((rest.clone() * rest).mean())
     }
 
-    fn course<'a>(steps: u64, state: Option<&'a State>) -> Course<'a> {
+    fn course(steps: u64, state: Option<&State>) -> Course<'_> {
         let name = "test";
         Course { name, steps, learning_rate: 0.02, seed: 1, state }
     }

@@ -5,9 +5,9 @@
 //! `pairs.rs` has a teacher draw (caption, noise, latent) triplets,
 //! `reflow.rs` straightens the flow on them, `distill.rs` makes one step of
 //! it, `progressive.rs` is the rival that halves the steps. `fit.rs` is the
-//! one loop that they share, `average.rs` its averaged weights, `state.rs`
-//! what survives a kill, `draws.rs` the random numbers, `words.rs` captions
-//! as tokens and as states.
+//! one loop that they share, `average.rs` its averaged weights, `draws.rs` the
+//! random numbers, `words.rs` captions as tokens and as states. What survives
+//! a kill are the kit's [`StudyFiles`](assay_kit::StudyFiles).
 //!
 //! What differs from the paper, beside the size: learning rates are those of
 //! a small network; the averages' memory is shorter; pairs come from Heun's
@@ -26,7 +26,6 @@ mod generate;
 mod pairs;
 mod progressive;
 mod reflow;
-mod state;
 mod words;
 
 pub(crate) use autoencoder::{Latents, train_autoencoder};
@@ -38,7 +37,6 @@ pub(crate) use generate::{Drawing, generate, guided_velocity, one_by_one};
 pub(crate) use pairs::{Pairs, Teaching};
 pub(crate) use progressive::{Halving, halve};
 pub(crate) use reflow::reflow;
-pub(crate) use state::{State, module_tensors, module_with};
 pub(crate) use words::{TextStates, Words};
 
 use crate::request::Methods;

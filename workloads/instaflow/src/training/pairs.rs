@@ -2,7 +2,7 @@
 //! reflow and of distillation. No picture of the generator is among them, as
 //! in the paper.
 
-use assay_kit::{Checkpoint, Named, floats};
+use assay_kit::{Checkpoint, Named, StudyFileError, floats};
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 
@@ -127,14 +127,12 @@ impl Pairs {
         whole.extend(shape);
         for (name, found) in [("noise", &noise), ("latents", &latents)] {
             if found.shape != whole {
-                return Err(InstaFlowError::State {
-                    path: file.path().to_owned(),
-                    why: format!(
-                        "`{name}` has shape {:?}, expected {whole:?}; delete \
-                         it, and the study makes this stage again",
-                        found.shape
-                    ),
-                });
+                let what = format!(
+                    "`{name}` has shape {:?}, expected {whole:?}",
+                    found.shape
+                );
+                let path = file.path().to_owned();
+                return Err(StudyFileError::Refused { path, what }.into());
             }
         }
         Ok(Self {

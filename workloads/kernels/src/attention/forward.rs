@@ -24,6 +24,9 @@ const STEP: usize = 64;
 /// pays.
 const WORTH_THREADS: usize = 16 * 1024;
 
+/// The same of a task: some microseconds, so that its claim is cheap beside it.
+const WORTH_CLAIM: usize = 16 * 1024;
+
 /// `f32` values of scratch: one tile of scores a worker.
 pub(super) fn scratch(heads: usize, queries: usize, keys: usize) -> usize {
     if queries == 1 {
@@ -54,8 +57,11 @@ pub(super) fn attend(
     tensor(out, Shape::from(q.dims.to_vec()))
 }
 
-/// One query a sequence. A task is one key-value head: the query heads that
-/// share it read its keys and values from cache after the first has.
+/// One query a sequence. A key-value head is done at a time: the query heads
+/// that share it read its keys and values from cache after the first has. A
+/// task is as many of these as are worth its claim: with a short cache and many
+/// sequences one head takes less than a microsecond, and two threads that claim
+/// hundreds of those wait for the counter that they share.
 fn decode(
     q: &Heads,
     k: &Heads,
@@ -80,12 +86,18 @@ fn decode(
         let shape = [q.strides[2], width, task.keys];
         decode_heads(queries, keys, values, stride, shape, task, written(out));
     };
-    let tasks = batch * kv_heads;
-    if tasks * group * task.keys * width < WORTH_THREADS {
-        (0..tasks).for_each(one);
-    } else {
-        share(tasks, &one);
+    let all = batch * kv_heads;
+    let each = group * task.keys * width;
+    if all * each < WORTH_THREADS {
+        (0..all).for_each(one);
+        return;
     }
+    let most = all.div_ceil(rayon::current_num_threads());
+    let piece = (WORTH_CLAIM / each.max(1)).clamp(1, most.max(1));
+    share(all.div_ceil(piece), &|index| {
+        let first = index * piece;
+        (first..all.min(first + piece)).for_each(one);
+    });
 }
 
 multiversion! {

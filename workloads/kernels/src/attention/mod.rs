@@ -377,9 +377,11 @@ mod tests {
     }
 
     /// [B, T, H, K, d, S, keys].
-    const CASES: [[usize; 7]; 11] = [
+    const CASES: [[usize; 7]; 12] = [
         [1, 1, 1, 1, 1, 1, 1],
         [1, 1, 9, 3, 64, 40, 33],
+        // Several heads a task, and a last task of fewer.
+        [40, 1, 4, 4, 16, 24, 20],
         [2, 1, 4, 4, 20, 90, 90],
         [1, 1, 4, 1, 64, 700, 650],
         [2, 7, 6, 2, 33, 12, 11],

@@ -7,11 +7,10 @@
 //! One run serves both; it ends when both would have ended.
 
 use assay_kernels::AdamW;
-use rand_chacha::ChaCha8Rng;
 
-use super::split::{ORDER, shuffle, stream};
+use super::split::ORDER;
 use super::{Classifier, Evaluation, Examples, Split, evaluate, training_step};
-use crate::{Optimizer, Training, floats};
+use crate::{Draws, Optimizer, Training, floats};
 use burn::tensor::Device;
 
 /// How a fit goes on.
@@ -105,7 +104,7 @@ pub struct Fit<M> {
     model: Option<M>,
     optimizer: Optimizer,
     training: Training,
-    rng: ChaCha8Rng,
+    draws: Draws,
     schedule: Schedule,
     order: Vec<usize>,
     epoch: usize,
@@ -126,7 +125,7 @@ impl<M: Classifier> Fit<M> {
             model: Some(model),
             optimizer,
             training: Training::new(schedule.seed),
-            rng: stream(schedule.seed, ORDER),
+            draws: Draws::new(schedule.seed, ORDER),
             schedule,
             order: split.train.clone(),
             epoch: 0,
@@ -142,7 +141,7 @@ impl<M: Classifier> Fit<M> {
     /// nats an example. NaN is a finding: [`is_done`](Self::is_done) then.
     pub fn train(&mut self, examples: &Examples) -> f64 {
         let device = Device::flex().autodiff();
-        shuffle(&mut self.order, &mut self.rng);
+        self.draws.shuffle(&mut self.order);
         let mut losses = Vec::new();
         for picks in self.order.chunks(self.schedule.batch.max(1)) {
             let Some(model) = self.model.take() else { break };

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use super::Examples;
+use crate::Draws;
 
 /// Places of examples. No example stands in two of the three.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,10 +31,10 @@ impl Split {
         for (place, (&class, &group)) in keys.enumerate() {
             cells.entry((class, group)).or_default().push(place);
         }
-        let mut rng = stream(seed, SPLIT);
+        let mut draws = Draws::new(seed, SPLIT);
         let mut split = Self::default();
         for mut cell in cells.into_values() {
-            shuffle(&mut cell, &mut rng);
+            draws.shuffle(&mut cell);
             let share = |of: usize, share: f64| {
                 let least = usize::from(cell.len() >= 3);
                 ((of as f64 * share) as usize).max(least)
@@ -73,22 +71,6 @@ impl Split {
 pub(crate) const SPLIT: u64 = 1;
 /// As [`SPLIT`]: the order of examples.
 pub(crate) const ORDER: u64 = 2;
-
-/// One of a seed's streams.
-pub(crate) fn stream(seed: u64, which: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(which);
-    rng
-}
-
-/// Fisher and Yates.
-pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
-    for last in (1..items.len()).rev() {
-        let bound = last as u128 + 1;
-        let other = ((u128::from(rng.next_u64()) * bound) >> 64) as usize;
-        items.swap(last, other);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,23 @@
 //! Records of studies, gathered by what they share, and the statistics over
 //! their seeds, in percentage points.
 //!
-//! A mean over seeds has Student's interval. A share of `m` problems has an
-//! interval of its own beside that: the difference of two shares `a` and `b`
-//! of one seed has the variance `a (1 - a) / m + b (1 - b) / m` as if other
-//! problems had judged the second, although the same did, which is on the safe
-//! side. Each seed judges on problems of its own, so that over `n` seeds the
-//! interval of a difference is at least
+//! A mean over several seeds has Student's interval. Each seed judges on
+//! problems of its own, so that their spread holds that of the problems. Seeds
+//! may agree by luck, so the interval is at least
 //!
 //! ```text
-//! mean +- 1.96 sqrt( sum over seeds of the variances ) / n
+//! mean +- 1.96 sqrt( sum over seeds of the least variances ) / n
 //! ```
+//!
+//! The same `m` problems judge both shares of a seed. If they differ by `d`, at
+//! least a share `|d|` of the problems is answered right by one side alone, so
+//! that the variance of the difference is at least `(|d| - d^2) / m`. How many
+//! more there are no record says.
+//!
+//! One seed has no spread. Its difference of shares `a` and `b` has the
+//! variance `a (1 - a) / m + b (1 - b) / m`, as if other problems had judged
+//! the second: the safe side. Where the number of problems is not told either,
+//! one seed has no interval, and is no evidence.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,31 +149,23 @@ impl OfStudies {
     /// Its value for a study; `None` where no seed has what it takes.
     pub(super) fn of(&self, study: &Study<'_>) -> Option<Estimate> {
         let each = study.over_seeds(|record| self.of_seed(record));
-        let differences: Vec<f64> =
-            each.iter().map(|(value, _)| 100.0 * value).collect();
-        let mean = mean(&differences)?;
-        let variance: f64 = each.iter().map(|(_, variance)| variance).sum();
-        let count = each.len() as f64;
-        let half = 100.0 * TWO_SIDED * variance.max(0.0).sqrt() / count;
-        let mut method = mean.method.clone();
-        if half > 0.0 {
-            method.push_str(", at least the problems' own");
-        }
+        let estimate = match each.as_slice() {
+            [one] => one.alone()?,
+            several => over_seeds(several)?,
+        };
         Some(Estimate {
-            low: mean.low.min(mean.point - half),
-            high: mean.high.max(mean.point + half),
             method: format!(
-                "{method}; {}; {}",
+                "{}; {}; {}",
+                estimate.method,
                 self.label(),
                 study.conditions()
             ),
-            ..mean
+            ..estimate
         })
     }
 
-    /// Its value in one record, as a share, with its variance by the number
-    /// of problems; 0 where that is not known.
-    fn of_seed(&self, record: &Record) -> Option<(f64, f64)> {
+    /// Its value in one record.
+    fn of_seed(&self, record: &Record) -> Option<Seed> {
         match *self {
             Self::Difference { metric, of, less, set } => Some(less_than(
                 share(record, (metric, JUDGED), of, set)?,
@@ -179,7 +178,7 @@ impl OfStudies {
             Self::Change { metric, arm } => {
                 let course = course(record, metric, arm);
                 let (first, last) = (course.first()?, course.last()?);
-                (course.len() > 1).then_some((last - first, 0.0))
+                (course.len() > 1).then(|| Seed::uncounted(last - first))
             }
             Self::Saturation { metric, arm } => {
                 let course = course(record, metric, arm);
@@ -189,14 +188,14 @@ impl OfStudies {
                 }
                 let (first, last) = (course.first()?, course.last()?);
                 let middle = course.get(course.len() / 2)?;
-                Some(((last - middle) - (middle - first), 0.0))
+                Some(Seed::uncounted((last - middle) - (middle - first)))
             }
             Self::Last { metric, of, less } => {
                 let end = |arm| {
                     let course = course(record, metric, arm);
                     if course.len() > 1 { course.last().copied() } else { None }
                 };
-                Some((end(of)? - end(less)?, 0.0))
+                Some(Seed::uncounted(end(of)? - end(less)?))
             }
         }
     }
@@ -223,12 +222,81 @@ impl OfStudies {
     }
 }
 
-/// A share with its binomial variance.
-type Share = (f64, f64);
+/// What one seed says, as a share of its problems.
+#[derive(Clone, Copy, Debug)]
+struct Seed {
+    value: f64,
+    /// Where the number of problems is told.
+    variance: Option<Variance>,
+}
 
-/// Their difference.
-fn less_than(of: Share, less: Share) -> Share {
-    (of.0 - less.0, of.1 + less.1)
+/// Of a difference of two shares of one seed.
+#[derive(Clone, Copy, Debug)]
+struct Variance {
+    /// As if other problems had judged the second.
+    apart: f64,
+    /// The least that it can be, since the same did.
+    least: f64,
+}
+
+impl Seed {
+    /// A value of which no number of problems is told.
+    fn uncounted(value: f64) -> Self {
+        Self { value, variance: None }
+    }
+
+    /// What it says without others, in percentage points; `None` where
+    /// nothing gives it an interval.
+    fn alone(&self) -> Option<Estimate> {
+        let Variance { apart, .. } = self.variance?;
+        let point = 100.0 * self.value;
+        let half = half_width(apart, 1);
+        Some(Estimate {
+            point,
+            low: point - half,
+            high: point + half,
+            confidence: CONFIDENCE,
+            n: 1,
+            method: "one seed, by the number of its problems".to_owned(),
+        })
+    }
+}
+
+/// Half an interval, in percentage points, of the mean of `count` shares whose
+/// variances add up to this.
+fn half_width(variances: f64, count: usize) -> f64 {
+    100.0 * TWO_SIDED * variances.max(0.0).sqrt() / count.max(1) as f64
+}
+
+/// The mean of several seeds, in percentage points.
+fn over_seeds(each: &[Seed]) -> Option<Estimate> {
+    let values: Vec<f64> = each.iter().map(|one| 100.0 * one.value).collect();
+    let mean = mean_estimate(&values, CONFIDENCE).ok()?;
+    let least = each.iter().filter_map(|one| one.variance);
+    let half = half_width(least.map(|one| one.least).sum(), each.len());
+    let mut method = mean.method.clone();
+    if half > 0.0 {
+        method.push_str(", at least the problems' own");
+    }
+    Some(Estimate {
+        low: mean.low.min(mean.point - half),
+        high: mean.high.max(mean.point + half),
+        method,
+        ..mean
+    })
+}
+
+/// A share, and of how many problems where that is told.
+type Share = (f64, Option<f64>);
+
+/// The difference of two shares of the same problems.
+fn less_than((of, count): Share, (less, other): Share) -> Seed {
+    let value = of - less;
+    let variance = count.zip(other).map(|(count, other)| Variance {
+        apart: of * (1.0 - of) / count + less * (1.0 - less) / other,
+        least: (value.abs() - value * value) / count.min(other),
+    });
+    Seed { value, variance }
 }
 
 /// An arm's share on a set of problems, by the metric and that of their count.
@@ -240,11 +308,8 @@ fn share(
 ) -> Option<Share> {
     let at = [(ARM, arm), (SET, set)];
     let share = record.metric_at(metric, &at).filter(|x| x.is_finite())?;
-    let variance = match record.metric_at(counted, &at) {
-        Some(count) if count >= 1.0 => share * (1.0 - share) / count,
-        Some(_) | None => 0.0,
-    };
-    Some((share, variance))
+    let count = record.metric_at(counted, &at).filter(|count| *count >= 1.0);
+    Some((share, count))
 }
 
 /// A metric of an arm by iteration, in their order. What was told twice, by a
@@ -261,19 +326,4 @@ fn course(record: &Record, metric: &str, arm: &str) -> Vec<f64> {
         }
     }
     found.into_values().collect()
-}
-
-/// What one seed says has no interval of seeds.
-fn mean(values: &[f64]) -> Option<Estimate> {
-    match values {
-        [value] => Some(Estimate {
-            point: *value,
-            low: *value,
-            high: *value,
-            confidence: CONFIDENCE,
-            n: 1,
-            method: "one seed".to_owned(),
-        }),
-        values => mean_estimate(values, CONFIDENCE).ok(),
-    }
 }

@@ -1,5 +1,7 @@
 //! Pictures of problems as one PNG, for a report.
 
+use assay_kit::{Strip, strip_png};
+
 use crate::error::MstarError;
 use crate::task::Picture;
 
@@ -8,9 +10,6 @@ const GAP: usize = 4;
 
 /// Pixels of the strip for a pixel of a picture, each way.
 const SCALE: usize = 3;
-
-/// Channels of a pixel.
-const CHANNELS: usize = 3;
 
 /// Square pictures of one size side by side, enlarged, white between them, as
 /// the bytes of a PNG file.
@@ -29,49 +28,20 @@ pub(crate) fn strip<'a>(
             pictures.len()
         )));
     }
-    let large = side * SCALE;
-    let width = pictures.len() * (large + GAP) - GAP;
-    let mut pixels = vec![u8::MAX; width * large * CHANNELS];
-    for (place, picture) in pictures.iter().enumerate() {
-        let bytes = picture.bytes();
-        let rows: Vec<&[u8]> = bytes.chunks_exact(side * CHANNELS).collect();
-        for y in 0..large {
-            let start = (y * width + place * (large + GAP)) * CHANNELS;
-            let target = &mut pixels[start..start + large * CHANNELS];
-            let source = rows[y / SCALE].chunks_exact(CHANNELS);
-            let wide = source.flat_map(|pixel| [pixel; SCALE]);
-            for (to, from) in target.chunks_exact_mut(CHANNELS).zip(wide) {
-                to.copy_from_slice(from);
-            }
-        }
-    }
-    encode(&pixels, width, large).map_err(|error| {
-        MstarError::Shape(format!("cannot write a PNG: {error}"))
-    })
-}
-
-fn encode(
-    pixels: &[u8],
-    width: usize,
-    height: usize,
-) -> Result<Vec<u8>, png::EncodingError> {
-    let too_large = |_| png::EncodingError::LimitsExceeded;
-    let width = u32::try_from(width).map_err(too_large)?;
-    let height = u32::try_from(height).map_err(too_large)?;
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()?;
-    Ok(bytes)
+    let bytes: Vec<Vec<u8>> =
+        pictures.iter().map(|picture| picture.bytes()).collect();
+    let each: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+    strip_png(&each, Strip { side, scale: SCALE, gap: GAP })
+        .map_err(|error| MstarError::Shape(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::task::{Family, Split, problems};
+
+    /// Channels of a pixel.
+    const CHANNELS: usize = 3;
 
     #[test]
     fn a_strip_shows_each_picture_enlarged() {

@@ -12,17 +12,18 @@ use assay_schema::Better;
 
 use super::explore::{CHOSEN_EVERY, Explored, explore, sampled, score, tuned};
 use super::judge::{Judge, tell_rollouts};
-use super::plan::{Arm, Balance, Method, Plan, WHOLE_RECIPE};
+use super::plan::{Arm, Balance, Method, OWN, Plan, WHOLE_RECIPE};
 use super::process_reward::ProcessReward;
 use super::reward::{Scored, Vote, selected, voted};
 use super::rollout::{Policy, Sampling, Tally};
 use super::seed_of;
 use super::told::{At, Told};
 use super::update::{Course, Example, Learner, Learnt, Schedule, learn};
+use super::warm_up::{Warm, taught_answers};
 use super::work::Work;
 use crate::error::MstarError;
 use crate::model::VisionLanguage;
-use crate::task::{ANSWER, Draws, END, Problem, answer_of};
+use crate::task::{Draws, Problem, answer_of};
 
 /// The learning rate of self-evolving updates, constant as the paper's is
 /// (1e-6 there, of models a thousand times larger).
@@ -163,7 +164,13 @@ pub(crate) fn iterate(
     let mut told = Told::default();
     if index == 0 {
         let before = [("arm", arm.name), ("iteration", "0")];
-        tell_standing(&grounds.start, &before, &mut told);
+        let start = match arm.method {
+            Method::AnswersOnly => {
+                by_answers(grounds, &before, &mut held, &mut told)?
+            }
+            Method::Continuous | Method::Rft | Method::RestEm => grounds.start,
+        };
+        tell_standing(&start, &before, &mut told);
     }
     let mut times = Times::default();
     let began = Instant::now();
@@ -193,6 +200,8 @@ pub(crate) fn iterate(
     let (after, learnt) = updated(grounds, arm, index, &held, &examples)?;
     times.update = began.elapsed().as_secs_f64();
     held = after;
+    // Fewer than the others have, where there is little to learn.
+    told.plain("updates_made", learnt.steps as f64, &at);
     if learnt.steps > 0 {
         told.quality("loss", "nat", Better::Lower, learnt.loss, &at);
     }
@@ -219,6 +228,25 @@ pub(crate) fn iterate(
     Ok((held, told))
 }
 
+/// What the arm of answers alone starts from, and what that finds: no chain
+/// was ever shown to it. As for all arms, what comes before the first
+/// iteration is none of its own tokens and seconds.
+fn by_answers(
+    grounds: &Grounds<'_>,
+    at: &[At<'_>; 2],
+    held: &mut Held,
+    told: &mut Told,
+) -> Result<Standing, MstarError> {
+    let Grounds { plan, reward, judge, .. } = *grounds;
+    let Warm { network, loss, seconds, .. } = taught_answers(plan)?;
+    told.quality("loss", "nat", Better::Lower, loss, at);
+    told.time("own_warm_up_time", seconds, &at[..1]);
+    told.part("warm-up", seconds);
+    held.network = network;
+    let policy = grounds.policy(&held.network);
+    standing(&policy, reward, judge, plan, held.temperature)
+}
+
 /// The temperature that makes most of the validation problems (section 4).
 fn balanced(
     grounds: &Grounds<'_>,
@@ -232,13 +260,15 @@ fn balanced(
     let count = grounds.plan.request.rollouts;
     let (best, tried) = tuned(held.temperature, |temperature| {
         let sampling = grounds.sampling(temperature, "balance", index);
-        let groups =
-            explore(&policy, grounds.reward, problems, count, &sampling)?;
-        let found = Explored::of(&groups);
-        Ok(match arm.balance {
-            Balance::RewardPass => found.reward_pass,
-            Balance::Pass | Balance::None => found.pass,
-        })
+        if arm.balance == Balance::RewardPass {
+            let groups =
+                explore(&policy, grounds.reward, problems, count, &sampling)?;
+            return Ok(Explored::of(&groups).reward_pass);
+        }
+        // Pass@K asks for no score.
+        let mut tally = Tally::default();
+        let groups = sampled(&policy, problems, count, &sampling, &mut tally)?;
+        Ok(Explored::of(&groups).pass)
     })?;
     let number = (index + 1).to_string();
     for (temperature, value) in tried {
@@ -345,13 +375,9 @@ fn answers_alone(
     index: usize,
 ) -> Result<Rolled, MstarError> {
     let problems = plan.with_answers(plan.traversed(arm, index))?;
-    let reply = |(place, problem): (usize, &Problem)| {
-        let mut reply = vec![ANSWER];
-        reply.extend(problem.answer.tokens());
-        reply.push(END);
-        (place, reply)
-    };
-    let replies = problems.iter().enumerate().map(reply).collect();
+    let each = problems.iter().enumerate();
+    let replies =
+        each.map(|(place, problem)| (place, problem.answer_alone())).collect();
     Ok(Rolled { problems, replies, tally: Tally::default(), scores: 0 })
 }
 
@@ -445,7 +471,11 @@ fn judged(
     if arm.name == WHOLE_RECIPE {
         judge.votes(&policy, reward, arm.name, held.temperature, told)?;
     }
-    told.picture(judge.gallery(&policy, Some(reward), arm.name)?);
+    // Every arm is shown the same pictures: those of one beside the warm-up's
+    // say what evolving changed.
+    if [WHOLE_RECIPE, OWN].contains(&arm.name) {
+        told.picture(judge.gallery(&policy, Some(reward), arm.name)?);
+    }
     let own = [("arm", arm.name)];
     told.plain("training_tokens", held.tokens as f64, &own);
     told.time("arm_time", held.seconds, &own);
@@ -496,6 +526,7 @@ mod tests {
         let at = [("arm", "own"), ("iteration", "1")];
         assert_eq!(told.value("no_right_answer", &at), Some(1.0));
         assert_eq!(told.value("kept_replies", &at), Some(0.0));
+        assert_eq!(told.value("updates_made", &at), Some(0.0));
         assert_eq!(told.value("loss", &at), None);
         let same = parameter_values(&before.network)
             == parameter_values(&after.network);
@@ -509,7 +540,7 @@ mod tests {
 
     #[test]
     fn answers_alone_are_learnt_without_rollouts() {
-        let mut plan = plan("");
+        let mut plan = plan("warm_up=2");
         plan.arms[0].method = Method::AnswersOnly;
         plan.arms[0].interval = 1.0;
         let (before, after, told) = iterated(&plan);
@@ -520,6 +551,11 @@ mod tests {
         let same = parameter_values(&before.network)
             == parameter_values(&after.network);
         assert!(!same && after.tokens > 0);
+        assert_eq!(told.value("updates_made", &at), Some(2.0));
+        // It starts from a training of its own.
+        let start = [("arm", "own"), ("iteration", "0")];
+        assert!(told.value("loss", &start).unwrap() > 0.0);
+        assert!(told.value("own_warm_up_time", &start[..1]).unwrap() > 0.0);
         // The last iteration is judged on the test problems.
         let set = [("arm", "own"), ("set", "in-domain")];
         assert_eq!(told.value("judged", &set), Some(3.0));

@@ -18,15 +18,20 @@ use super::told::Told;
 use crate::error::MstarError;
 use crate::task::{Answer, Family, MostFrequent, Problem, Split, Vocabulary};
 
-/// Validation problems that are sampled for Pass@K: all of them are answered
-/// greedily. The paper's validation has 250.
-const EXPLORED: usize = 64;
+/// Validation problems that are answered greedily, at most: they judge each
+/// iteration of each arm. The paper's validation has 250.
+const VALIDATED: usize = 500;
 
-/// Validation problems that temperatures are chosen by, 14 times each.
-const TUNED_ON: usize = 32;
+/// Those of them that are sampled for Pass@K, the first.
+const EXPLORED: usize = 128;
+
+/// Validation problems that temperatures are chosen by, 14 times each. None
+/// of them is among those that judge: what is best on a few is better there
+/// by luck too.
+const TUNED_ON: usize = 128;
 
 /// Test problems of each domain that are sampled for votes.
-const VOTED_ON: usize = 100;
+const VOTED_ON: usize = 500;
 
 /// Problems that the rules of chance count answers of.
 const COUNTED: usize = 2048;
@@ -37,6 +42,7 @@ const SHOWN: usize = 8;
 /// The problems.
 pub(crate) struct Judge {
     validation: Vec<Problem>,
+    tuned_on: Vec<Problem>,
     inside: Vec<Problem>,
     outside: Vec<Problem>,
     rows: usize,
@@ -60,8 +66,12 @@ impl Judge {
         };
         let (inside, outside) = (&Family::IN_DOMAIN, &Family::OUT_OF_DOMAIN);
         let each = plan.tested;
+        let (judging, tuning) = (each.min(VALIDATED), each.min(TUNED_ON));
+        let mut validation = of(inside, Split::Validation, judging + tuning)?;
+        let tuned_on = validation.split_off(judging);
         Ok(Self {
-            validation: of(inside, Split::Validation, each)?,
+            validation,
+            tuned_on,
             inside: of(inside, Split::Test, each * inside.len())?,
             outside: of(outside, Split::Test, each * outside.len())?,
             rows: plan.request.rows,
@@ -72,7 +82,7 @@ impl Judge {
 
     /// The problems that temperatures are chosen by.
     pub(crate) fn tuned_on(&self) -> &[Problem] {
-        &self.validation[..TUNED_ON.min(self.validation.len())]
+        &self.tuned_on
     }
 
     /// The problems that are sampled for Pass@K.
@@ -373,7 +383,11 @@ mod tests {
         let gallery = judge.gallery(&policy, None, "warm-up").unwrap();
         assert_eq!(gallery.captions.len(), 6);
         assert!(gallery.captions[0].contains("? | "));
+        assert_eq!(judge.explored().len(), 2);
         assert_eq!(judge.tuned_on().len(), 2);
+        let judged: Vec<u64> =
+            judge.validation.iter().map(|problem| problem.id).collect();
+        assert!(judge.tuned_on().iter().all(|one| !judged.contains(&one.id)));
         let found = judge.greedy_accuracy(&policy).unwrap();
         assert!((0.0..=1.0).contains(&found));
     }

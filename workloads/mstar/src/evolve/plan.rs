@@ -2,8 +2,9 @@
 //! (M-STaR, arXiv 2412.17451, sections 3.1 to 3.4 and tables 1 to 3).
 //!
 //! An [`Arm`] is one way to evolve; the arms of a study share a warm-up and a
-//! process reward model, and have the same budget: as many rollouts and as
-//! many updates, whatever their interval.
+//! process reward model, and have the same budget, whatever their interval: as
+//! many rollouts, and as many updates at most. Where few replies are right an
+//! arm makes fewer, and each iteration tells how many.
 
 use std::path::Path;
 
@@ -30,8 +31,10 @@ pub enum Method {
     /// The warmed-up model, with a fresh optimizer: ReST-EM (Singh et al.,
     /// 2023).
     RestEm,
-    /// Nothing is rolled out: the prompts' answers alone are learnt, without
-    /// steps. The paper's row of supervised fine-tuning; no axis asks for it.
+    /// Nothing is rolled out: answers alone are learnt, without steps, those
+    /// of the warm-up's problems by a fresh model, then those of the prompts.
+    /// The paper's row of supervised fine-tuning, which is a training of its
+    /// own beside the warm-up; no axis asks for it.
     AnswersOnly,
 }
 
@@ -138,6 +141,9 @@ pub struct Arm {
 /// The name of the paper's whole recipe.
 pub const WHOLE_RECIPE: &str = "m-star";
 
+/// The name of the arm that the axes describe.
+pub const OWN: &str = "own";
+
 impl Arm {
     /// Continuous at the paper's interval, with nothing else.
     const PLAIN: Self = Self {
@@ -169,16 +175,20 @@ impl Arm {
         let every = |name, interval| Self { name, interval, ..plain };
         let keeping = |name, selection| Self { name, selection, ..plain };
         let top = Self { selection: Selection::Top(2), ..plain };
+        let joined = |name, unlabelled| Self { name, unlabelled, ..top };
         vec![
             every("interval-1", 1.0),
             every("interval-0.5", 0.5),
             every("interval-0.125", 0.125),
+            every("interval-0.0625", 0.0625),
             keeping("random-2", Selection::Random(2)),
             keeping("threshold", Selection::Threshold),
             keeping("top-1", Selection::Top(1)),
             keeping("top-4", Selection::Top(4)),
-            Self { name: "unlabelled-0", unlabelled: 0.0, ..top },
-            Self { name: "unlabelled-0.5", unlabelled: 0.5, ..top },
+            joined("unlabelled-0", 0.0),
+            joined("unlabelled-0.25", 0.25),
+            joined("unlabelled-0.5", 0.5),
+            joined("unlabelled-0.75", 0.75),
             Self { name: "balanced-pass", balance: Balance::Pass, ..top },
             Self {
                 name: "answers-only",
@@ -192,6 +202,22 @@ impl Arm {
     /// Iterations that together traverse all prompts once.
     fn parts(&self) -> usize {
         (1.0 / self.interval).round().max(1.0) as usize
+    }
+
+    /// Refuses an interval that does not part the prompts evenly: it would
+    /// run as another.
+    fn check_interval(&self) -> Result<(), MstarError> {
+        let parts = self.parts() as f64;
+        if (self.interval * parts - 1.0).abs() <= UNEVEN {
+            return Ok(());
+        }
+        let parts = 1.0 / self.interval;
+        let expected = format!(
+            "one part of a whole number, as {:.4} or {:.4}",
+            1.0 / parts.ceil(),
+            1.0 / parts.floor()
+        );
+        Err(AxisError::new("interval", self.interval, expected).into())
     }
 
     /// Whether iteration `index`, from 0, of so many has prompts without an
@@ -212,6 +238,10 @@ mod defaults {
     pub(super) const TESTED: usize = 300;
     pub(super) const TEMPERATURE: f64 = 1.0;
 }
+
+/// By how much of itself an interval may miss a whole number of parts: thirds
+/// are written with three digits.
+const UNEVEN: f64 = 0.005;
 
 /// Mixed into the seed of the problems that validate and test: each seed of a
 /// study has its own, all of its arms the same.
@@ -234,13 +264,14 @@ pub struct Plan {
     pub prompts: usize,
     /// Traversals of the prompts.
     pub passes: usize,
-    /// Updates of an arm.
+    /// Updates of an arm, at most.
     pub updates: usize,
     /// Temperature of the first rollouts.
     pub temperature: f64,
     /// Prompts whose steps are labelled.
     pub labelled: usize,
-    /// Problems of each family that judge; as many in all validate.
+    /// Problems of each family that judge; as many in all validate, and some
+    /// more choose temperatures, up to what the judge takes.
     pub tested: usize,
     /// Seed of weights, problems and draws.
     pub seed: u64,
@@ -272,13 +303,14 @@ impl Plan {
         };
         let selection = named(case, "selection", &Selection::NAMES)?;
         let own = Arm {
-            name: "own",
+            name: OWN,
             method: named(case, "method", &Method::NAMES)?,
             interval: number("interval", Arm::PLAIN.interval, 0.0625, 1.0)?,
             selection: selection(request.kept),
             balance: named(case, "balance", &Balance::NAMES)?,
             unlabelled: number("unlabelled", 1.0, 0.0, 1.0)?,
         };
+        own.check_interval()?;
         let arms = match named(case, "arms", &Arms::NAMES)? {
             Arms::Headline => Arm::headline(),
             Arms::All => [Arm::headline(), Arm::factors()].concat(),
@@ -365,8 +397,8 @@ impl Plan {
         }
     }
 
-    /// Updates of an arm's iteration `index`, from 0: those of all iterations
-    /// together are `updates`.
+    /// Updates of an arm's iteration `index`, from 0, at most: those of all
+    /// iterations together are `updates`.
     pub fn updates_of(&self, arm: &Arm, index: usize) -> usize {
         let iterations = self.iterations(arm);
         let until = |index: usize| self.updates * index / iterations;
@@ -462,7 +494,7 @@ impl Plan {
         let cores = std::thread::available_parallelism();
         let cores = cores.map_or(0, std::num::NonZero::get);
         let shape = fnv1a(&format!("{:?}", self.shape()));
-        let own = self.arms.iter().find(|arm| arm.name == "own");
+        let own = self.arms.iter().find(|arm| arm.name == OWN);
         let own = own.map_or(0, |arm| fnv1a(&format!("{arm:?}")));
         format!(
             "version={} cores={cores} {recipe} model={} shape={shape:08x} \
@@ -534,6 +566,8 @@ mod tests {
             (0..4).map(|i| own.is_unlabelled(i, 4)).collect();
         assert_eq!(asked, [false, false, true, true]);
         assert!(!Arm::PLAIN.is_unlabelled(7, 8));
+        let third = read("arms=own interval=0.333").unwrap();
+        assert_eq!(third.iterations(&third.arms[0]), 6);
     }
 
     #[test]
@@ -542,8 +576,11 @@ mod tests {
             ("arms=none", "arms"),
             ("method=sft", "continuous, rft, rest-em"),
             ("arms=own interval=0.01", "0.0625"),
+            ("arms=own interval=0.3", "0.2500 or 0.3333"),
+            ("arms=own interval=0.7", "0.5000 or 1.0000"),
             ("rollouts=1", "two are looked at"),
             ("prompts=3", "smallest"),
+            ("arms=all prompts=15", "at least 16"),
             ("temperature=0", "0.1"),
             ("seed=one", "whole number"),
         ] {

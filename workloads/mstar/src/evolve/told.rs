@@ -2,7 +2,9 @@
 //! stands in the stage's file, so that a resumed study tells it again.
 
 use assay_measure::Watch;
-use assay_schema::{Better, Metric, Pictures, Reading, Seconds};
+#[cfg(test)]
+use assay_schema::Reading;
+use assay_schema::{Better, Metric, Pictures, Seconds};
 use serde::{Deserialize, Serialize};
 
 /// Parts that stages may time.
@@ -89,18 +91,8 @@ impl Told {
                 watch.record(part, Seconds(seconds));
             }
         }
-        for Metric { name, unit, better, at, reading } in self.metrics {
-            let Reading::Value(value) = reading else { continue };
-            let places: Vec<(&str, &str)> =
-                at.iter().map(|(axis, place)| (&**axis, &**place)).collect();
-            match *places.as_slice() {
-                [] => watch.quality(name, &unit, better, value),
-                [a] => watch.quality_at(name, &unit, better, value, [a]),
-                [a, b] => watch.quality_at(name, &unit, better, value, [a, b]),
-                [a, b, c, ..] => {
-                    watch.quality_at(name, &unit, better, value, [a, b, c]);
-                }
-            }
+        for metric in self.metrics {
+            watch.tell(metric);
         }
         for drawn in self.pictures {
             watch.pictures(drawn);

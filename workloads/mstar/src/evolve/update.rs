@@ -21,7 +21,8 @@ use crate::task::{Draws, Problem};
 const CLIPPED_AT: f64 = 1.0;
 
 /// Traversals of what was selected, at most: few right answers are not
-/// learnt by heart to fill the budget.
+/// learnt by heart to fill the budget. An iteration tells how many updates it
+/// made of those it had.
 const MOST_TRAVERSALS: usize = 16;
 
 /// A learning rate over the steps of a training.

@@ -1,6 +1,10 @@
 //! The warm-up (M-STaR, section 3.1): before it evolves, a model learns to
 //! answer in steps from chains of thought that are given. The paper has the
 //! base model write them and keeps the right ones; here they are the task's.
+//!
+//! Also its two rivals, trained as long on the same problems: one that never
+//! sees a picture, and one that learns answers alone, which is where the row
+//! of supervised fine-tuning (table 1) starts from here.
 
 use std::time::Instant;
 
@@ -38,6 +42,31 @@ pub(crate) struct Warm {
 /// # Errors
 /// Pictures of a size that the task does not draw; a loss that is no number.
 pub(crate) fn warm_up(plan: &Plan, blank: bool) -> Result<Warm, MstarError> {
+    if blank {
+        return taught(plan, "blanked", |problem| {
+            (problem.blanked(), problem.response())
+        });
+    }
+    taught(plan, "warm-up", |problem| (problem.clone(), problem.response()))
+}
+
+/// Teaches a fresh model the answers of the same problems, without a step.
+///
+/// # Errors
+/// As [`warm_up`].
+pub(crate) fn taught_answers(plan: &Plan) -> Result<Warm, MstarError> {
+    taught(plan, "answers-only", |problem| {
+        (problem.clone(), problem.answer_alone())
+    })
+}
+
+/// Teaches a fresh model what `lesson` makes of each of the problems: what is
+/// shown, and what is to be said of it.
+fn taught(
+    plan: &Plan,
+    name: &str,
+    lesson: impl Fn(&Problem) -> (Problem, Vec<u32>),
+) -> Result<Warm, MstarError> {
     let began = Instant::now();
     let mut start = Parameters::random(&Device::flex(), plan.seed);
     let (shape, layout) = (plan.shape(), plan.layout());
@@ -51,16 +80,13 @@ pub(crate) fn warm_up(plan: &Plan, blank: bool) -> Result<Warm, MstarError> {
     };
     let last = steps.div_ceil(10);
     let (mut tokens, mut loss) = (0, 0.0);
-    let name = if blank { "blanked" } else { "warm-up" };
     for step in 0..steps {
-        let mut problems = plan.warm_up_of(step)?;
-        if blank {
-            problems = problems.iter().map(Problem::blanked).collect();
-        }
-        let replies: Vec<Vec<u32>> =
-            problems.iter().map(Problem::response).collect();
-        let some: Vec<Example<'_>> =
-            problems.iter().zip(replies.iter().map(Vec::as_slice)).collect();
+        let lessons: Vec<(Problem, Vec<u32>)> =
+            plan.warm_up_of(step)?.iter().map(&lesson).collect();
+        let some: Vec<Example<'_>> = lessons
+            .iter()
+            .map(|(problem, reply)| (problem, reply.as_slice()))
+            .collect();
         let (rows, count) = batch_of(shape, &layout, &some)?;
         let (after, value) =
             learner.step(&schedule, name, |model: &VisionLanguage| {
@@ -102,5 +128,9 @@ mod tests {
         assert!(values(&first) == values(&again));
         let blank = warm_up(&plan(1), true).unwrap();
         assert!(values(&first) != values(&blank));
+        let answers = taught_answers(&plan(1)).unwrap();
+        assert!(values(&first) != values(&answers));
+        // Rows end with the answer.
+        assert!(answers.tokens < first.tokens);
     }
 }

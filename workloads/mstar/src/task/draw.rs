@@ -70,16 +70,6 @@ impl Picture {
     }
 }
 
-/// The values of pictures of one size one after the other,
-/// `[N, 3, side, side]`.
-pub fn stack<'a>(pictures: impl IntoIterator<Item = &'a Picture>) -> Vec<f32> {
-    let mut values = Vec::new();
-    for picture in pictures {
-        values.extend_from_slice(picture.values());
-    }
-    values
-}
-
 /// The colour of a thing that a question can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Colour {
@@ -504,7 +494,6 @@ mod tests {
         assert_eq!(picture.bytes(), [0, 128, 255]);
         let blank = Picture::blank(16);
         assert_eq!(blank.values().len(), 3 * 16 * 16);
-        assert_eq!(stack([&blank, &blank]).len(), 2 * 3 * 16 * 16);
         assert!(blank.bytes().iter().all(|&byte| byte == 128));
     }
 }

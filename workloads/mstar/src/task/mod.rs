@@ -38,7 +38,7 @@ pub use chain::{
     Answer, LONGEST_QUESTION, LONGEST_RESPONSE, MOST_STEPS, answer_of,
     step_ends, until_end,
 };
-pub use draw::{Picture, stack};
+pub use draw::Picture;
 pub use random::Draws;
 pub use split::{Split, problems};
 pub use words::{ANSWER, ASK, END, PAD, STEP, Vocabulary};
@@ -168,7 +168,13 @@ impl Problem {
             response.extend_from_slice(step);
             response.push(STEP);
         }
-        response.push(ANSWER);
+        response.extend(self.answer_alone());
+        response
+    }
+
+    /// The response without a step: `answer`, the answer, `<end>`.
+    pub fn answer_alone(&self) -> Vec<u32> {
+        let mut response = vec![ANSWER];
         response.extend(self.answer.tokens());
         response.push(END);
         response
@@ -226,6 +232,7 @@ mod tests {
         };
         let text = "red 5 ; blue 3 ; 5 + 3 = 8 ; answer 8 <end>";
         assert_eq!(problem.response(), tokens(text));
+        assert_eq!(problem.answer_alone(), tokens("answer 8 <end>"));
         let lucky = tokens("red 4 ; blue 4 ; 4 + 4 = 8 ; answer 8 <end>");
         assert!(problem.is_right(&lucky));
         assert_eq!(problem.sound_steps(&lucky), [false, false, true, true]);

@@ -13,10 +13,9 @@ pub(super) const OWN: &str = "phonelm-1.5b";
 const AVERAGE: &str = "accuracy_average";
 
 /// Models of PhoneLM-1.5B's size, which the press does not name: those of the
-/// authors' table from 1.4 to 1.9 billion parameters.
-pub(super) const SAME_SIZE: [&str; 6] = [
+/// authors' table whose parameters are within 15 % of its own.
+pub(super) const SAME_SIZE: [&str; 5] = [
     "pythia-1.4b",
-    "mobilellama-1.4b",
     "dclm-1b",
     "stablelm-2-zephyr-1.6b",
     "smollm-1.7b",
@@ -59,8 +58,8 @@ pub(super) enum OfPredictions {
     Rate { model: &'static str, setting: Setting, tokens: f64 },
     /// Parameters of a model, in millions.
     Millions { model: &'static str },
-    /// How many times as fast as models of its size, on average.
-    Faster { setting: Setting },
+    /// How many times as fast as the fastest model of its size.
+    FasterAtLeast { setting: Setting },
     /// The same against the slowest of them.
     FasterAtMost { setting: Setting },
     /// Its latency over that of the fastest small model which answers at
@@ -106,6 +105,33 @@ impl Setting {
     }
 }
 
+/// Factors below and above 1: half, on a logarithmic scale, of the widest band
+/// of what was predicted of decoders in these phases for a target, as the axis
+/// of a search names it, at a number format; `None` where nothing was.
+pub(super) fn half_bands(
+    predictions: &[&Prediction],
+    target: &str,
+    precision: Option<&str>,
+    phases: &[&str],
+) -> Option<[f64; 2]> {
+    predictions
+        .iter()
+        .filter(|one| {
+            let of_phase = one.case.rsplit('/').next();
+            let unit = format!("{}:{}", one.profile, one.unit);
+            let own = one.axes.get("precision").map(String::as_str);
+            of_phase.is_some_and(|phase| phases.contains(&phase))
+                && (one.profile == target || unit == target)
+                && (precision.is_none() || precision == own)
+        })
+        .map(|one| {
+            let Estimate { point, low, high, .. } = one.latency_s;
+            [(low / point).sqrt(), (high / point).sqrt()]
+        })
+        .filter(|ends| ends.iter().all(|end| end.is_finite()))
+        .reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])
+}
+
 /// The case and its unit, for a reader of an estimate.
 fn label(prediction: &Prediction) -> String {
     let mut label = prediction.case.clone();
@@ -128,13 +154,9 @@ impl OfPredictions {
                 Some(latency.inverted(*tokens))
             }
             Self::Millions { model } => millions(predictions, model),
-            Self::Faster { setting } => {
-                let ratios = ratios(predictions, setting)?;
-                let points: Vec<f64> =
-                    ratios.iter().map(|ratio| ratio.point.ln()).collect();
-                let mean = points.iter().sum::<f64>() / points.len() as f64;
-                Some(moved(ratios.first()?, mean.exp()))
-            }
+            Self::FasterAtLeast { setting } => ratios(predictions, setting)?
+                .into_iter()
+                .min_by(|a, b| a.point.total_cmp(&b.point)),
             Self::FasterAtMost { setting } => ratios(predictions, setting)?
                 .into_iter()
                 .max_by(|a, b| a.point.total_cmp(&b.point)),
@@ -163,7 +185,7 @@ pub(super) fn as_good(
 }
 
 fn average(points: &[PublishedPoint], model: &str) -> Option<f64> {
-    let case = format!("phonelm/{model}/questions");
+    let case = format!("phonelm/{model}");
     points
         .iter()
         .find(|point| point.case == case && point.metric == AVERAGE)
@@ -212,17 +234,5 @@ fn half_band(above: &Estimate, below: f64) -> Estimate {
         high: point * (above.high / above.point).sqrt(),
         method: format!("ratio, half of the band; {}", above.method),
         ..above.clone()
-    }
-}
-
-/// The estimate's band about another point.
-fn moved(estimate: &Estimate, point: f64) -> Estimate {
-    Estimate {
-        method: format!(
-            "geometric mean over {} models, band of the first; {}",
-            SAME_SIZE.len(),
-            estimate.method
-        ),
-        ..estimate.scaled(point / estimate.point)
     }
 }

@@ -42,34 +42,50 @@ pub(super) fn metric(name: &str, value: f64, at: &[(&str, &str)]) -> Metric {
     Metric::value(name, "1", Better::Neither, value).at(at.iter().copied())
 }
 
-/// Parameters of the shape that a search of these tests is about.
+/// Parameters of the shapes that a search of these tests is about.
 const PARAMETERS: f64 = 5e8;
 
-/// Metrics of a search in which a statistic is `x`, and the axes of its case.
-fn searched(statistic: &OfSearches, x: f64) -> (String, Vec<Metric>) {
-    let seed = ("seed", "1");
+/// The band of predictions beside a search: 10 % each way, half of it.
+const BAND: f64 = 0.21;
+
+/// Metrics of a search in which a statistic is `x`, and the axes of its case;
+/// what is trained or timed is so with this seed.
+fn searched(
+    statistic: &OfSearches,
+    x: f64,
+    seed: &str,
+) -> (String, Vec<Metric>) {
+    let seed = ("seed", seed);
     match *statistic {
         OfSearches::FrontDistance { shape, target } => (
             format!("{SEARCH} target={target} budget={PARAMETERS}"),
             vec![
+                metric("quality/candidates", 1e4, &[]),
                 metric("quality/front_distance", x, &[("candidate", shape)]),
-                metric(
-                    "quality/parameters",
-                    PARAMETERS,
-                    &[("candidate", shape), ("set", "published")],
-                ),
             ],
         ),
-        OfSearches::Spread { metric: name } => {
-            let at = |which, set| [("candidate", which), ("set", set)];
-            (
-                format!("{SEARCH} budget={PARAMETERS}"),
-                vec![
-                    metric(name, 2.0, &at("a", "front")),
-                    metric(name, 2.0 * x, &at("b", "sample")),
-                    metric(name, 900.0, &at("phonelm-1.5b", "published")),
-                ],
-            )
+        OfSearches::Spread { phase } => {
+            let name = format!("quality/{phase}");
+            let mut metrics = Vec::new();
+            for i in 0..10 {
+                let shape = format!("s{i}");
+                let at = [("candidate", shape.as_str()), ("set", "sample")];
+                let time = if i < 5 { 2.0 } else { 2.0 * x };
+                metrics.push(metric(&name, time, &at));
+                metrics.push(metric("quality/parameters", PARAMETERS, &at));
+            }
+            // Neither a shape of another size nor one of the front counts.
+            let other = [("candidate", "other"), ("set", "sample")];
+            metrics.push(metric(&name, 900.0, &other));
+            metrics.push(metric(
+                "quality/parameters",
+                0.98 * PARAMETERS,
+                &other,
+            ));
+            let best = [("candidate", "best"), ("set", "front")];
+            metrics.push(metric(&name, 0.01, &best));
+            metrics.push(metric("quality/parameters", PARAMETERS, &best));
+            (format!("{SEARCH} target=host budget={PARAMETERS}"), metrics)
         }
         OfSearches::ActivationLoss { of, over } => {
             let name = "quality/activation_loss";
@@ -82,12 +98,12 @@ fn searched(statistic: &OfSearches, x: f64) -> (String, Vec<Metric>) {
             )
         }
         OfSearches::ActivationDecode { of, over } => {
-            let name = "quality/activation_decode";
+            let name = "quality/activation_time";
             (
                 SEARCH.to_owned(),
                 vec![
-                    metric(name, 0.1 * x, &[("activation", of)]),
-                    metric(name, 0.1, &[("activation", over)]),
+                    metric(name, 0.1 * x, &[("activation", of), seed]),
+                    metric(name, 0.1, &[("activation", over), seed]),
                 ],
             )
         }
@@ -138,7 +154,7 @@ fn tuned(statistic: &OfIntents, x: f64) -> Vec<Metric> {
 fn records_for(statistic: &Statistic, values: &[f64]) -> Vec<Record> {
     let seeded = |seed: usize, x: f64| match statistic {
         Statistic::Searched(statistic) => {
-            let (case, metrics) = searched(statistic, x);
+            let (case, metrics) = searched(statistic, x, &seed.to_string());
             record(&format!("{case} seed={seed}"), metrics)
         }
         Statistic::Tuned(statistic) => {
@@ -204,7 +220,7 @@ pub(super) fn predictions_for(
             let bare = prediction(&setting, model, 1.0, spread);
             vec![Prediction { parameters: (x * 1e6) as u64, ..bare }]
         }
-        OfPredictions::Faster { setting }
+        OfPredictions::FasterAtLeast { setting }
         | OfPredictions::FasterAtMost { setting } => {
             let others = SAME_SIZE
                 .into_iter()
@@ -280,15 +296,38 @@ pub(super) fn studied(judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
     of_records(judgement, &records_for(&judgement.statistic, values))
 }
 
-/// Evidence of these records.
+/// Predictions of a decoder for this machine and for the phone's units, with
+/// a band of so many times either way.
+pub(super) fn bands(spread: f64) -> Vec<Prediction> {
+    let mut all = Vec::new();
+    for (profile, unit) in [("host", "cpu"), (CHIP, "cpu"), (CHIP, "npu")] {
+        for phase in ["prefill", "decode"] {
+            let setting = Setting { phase, unit, axes: &[] };
+            let own = prediction(&setting, OWN, 1.0, spread);
+            all.push(Prediction { profile: profile.to_owned(), ..own });
+        }
+    }
+    all
+}
+
+/// Evidence of these records, beside predictions with a usual band.
 pub(super) fn of_records(
     judgement: &Judgement,
     records: &[Record],
 ) -> Vec<Evidence> {
+    beside(judgement, records, &bands(BAND))
+}
+
+/// Evidence of these records, beside these predictions.
+pub(super) fn beside(
+    judgement: &Judgement,
+    records: &[Record],
+    predictions: &[Prediction],
+) -> Vec<Evidence> {
     let seen = Seen {
         searches: groups(records, SEARCH, &["seed"]),
         tunings: groups(records, TUNING, &["methods", "seed"]),
-        predictions: Vec::new(),
+        predictions: predicted::ordered(predictions),
         points: &[],
     };
     evidence_for(judgement, &seen)

@@ -9,8 +9,8 @@ use assay_statistics::rule;
 
 use super::predicted::{OWN, OfPredictions, SAME_SIZE, SMALL, as_good};
 use super::sketches::{
-    case_of, made, metric, of_predictions, of_records, predictions_for, record,
-    studied,
+    bands, beside, case_of, made, metric, of_predictions, of_records,
+    predictions_for, record, studied,
 };
 use super::table::{JUDGEMENTS, Judgement, Statistic};
 use super::{SEARCH, TUNING, claims, evidence, published};
@@ -200,6 +200,46 @@ fn a_difference_that_is_derived_follows_from_its_cells() {
         let printed = value(&format!("compared/{name}"), metric);
         assert!((printed - expected).abs() < 1e-9, "{name}: {printed}");
     }
+    // What is no claim, but stands in the table as a row of its own.
+    let average = |model: &str| value(model, "accuracy_average");
+    for other in [
+        "stablelm-2-zephyr-1.6b",
+        "smollm-1.7b",
+        "minicpm-1b-sft-bf16",
+        "qwen1.5-1.8b",
+        "openelm-1.1b",
+    ] {
+        let case = format!("compared/average-less-{other}");
+        let printed = value(&case, "difference");
+        let expected = average(OWN) - average(other);
+        assert!((printed - expected).abs() < 1e-9, "{other}: {printed}");
+    }
+    for (name, metric, expected, digit) in [
+        (
+            "json-over-code-short",
+            "ratio",
+            value("prompts/droidcall format=json", "prompt_tokens")
+                / value("prompts/droidcall format=code-short", "prompt_tokens"),
+            0.005,
+        ),
+        (
+            "over-gpt-4o-mini",
+            "difference",
+            call("fine-tuned", "exact")
+                - value("gpt-4o-mini/droidcall stage=before", "exact"),
+            1e-9,
+        ),
+        (
+            "gemma-gain",
+            "difference",
+            value("gemma-2-2b/droidcall-paper stage=fine-tuned", "exact")
+                - value("gemma-2-2b/droidcall-paper stage=before", "exact"),
+            1e-9,
+        ),
+    ] {
+        let printed = value(&format!("compared/{name}"), metric);
+        assert!((printed - expected).abs() < digit, "{name}: {printed}");
+    }
 }
 
 #[test]
@@ -212,7 +252,7 @@ fn what_is_predicted_is_a_case_of_this_workload() {
             OfPredictions::Rate { model, setting, .. } => {
                 (setting, vec![*model])
             }
-            OfPredictions::Faster { setting }
+            OfPredictions::FasterAtLeast { setting }
             | OfPredictions::FasterAtMost { setting } => {
                 (setting, SAME_SIZE.to_vec())
             }
@@ -276,33 +316,33 @@ fn only_the_models_that_answer_as_well_count_against_it() {
     assert!(of_predictions(own, &twice, &[]).is_empty());
 }
 
-/// A search for the phone's CPU at this budget, PhoneLM-0.5B at this distance.
-fn searched(axes: &str, distance: f64) -> Record {
+/// A search of so many shapes for the phone's CPU, PhoneLM-0.5B at this
+/// distance from its front.
+fn searched(axes: &str, candidates: f64, distance: f64) -> Record {
     let shape = [("candidate", "phonelm-0.5b")];
     let case = format!("{SEARCH} target=snapdragon-8-gen-3:cpu {axes}");
-    let parameters = [shape[0], ("set", "published")];
     record(
         &case,
         vec![
+            metric("quality/candidates", candidates, &[]),
             metric("quality/front_distance", distance, &shape),
-            metric("quality/parameters", 509.7e6, &parameters),
         ],
     )
 }
 
 #[test]
-fn a_front_is_that_of_the_shapes_own_budget_and_target() {
+fn a_front_is_that_of_the_shapes_own_target_and_of_many_candidates() {
     let own = judgement("front-0.5b-cpu");
     let points = |records: &[Record]| -> Vec<f64> {
         let found = of_records(own, records);
         found.into_iter().map(|one| one.estimate.point).collect()
     };
     let mut records = vec![
-        searched("budget=510000000 seed=1", 0.5),
-        searched("budget=510000000 seed=1", 0.1),
-        searched("budget=510000000 seed=2", 0.3),
-        // Of another size.
-        searched("budget=1600000000 seed=1", 9.0),
+        searched("budget=510000000 seed=1", 1e4, 0.5),
+        searched("budget=510000000 seed=1", 1e4, 0.1),
+        searched("budget=510000000 seed=2", 2e4, 0.3),
+        // Of too few.
+        searched("budget=510000000 seed=3", 500.0, 9.0),
     ];
     // The later of two runs of a seed counts.
     records[1].started = Moment(5);
@@ -315,6 +355,60 @@ fn a_front_is_that_of_the_shapes_own_budget_and_target() {
         record.verification = None;
     }
     assert!(points(&records).is_empty());
+}
+
+#[test]
+fn what_a_search_predicts_has_half_of_the_band_of_its_target() {
+    let own = judgement("front-0.5b-cpu");
+    let records = [searched("budget=510000000 seed=1", 1e4, 0.2)];
+    let found = beside(own, &records, &bands(0.21)).remove(0).estimate;
+    assert!((found.point - 0.2).abs() < 1e-12, "{found:?}");
+    assert!((found.low - (1.2 / 1.1 - 1.0)).abs() < 1e-12, "{found:?}");
+    assert!((found.high - (1.2 * 1.1 - 1.0)).abs() < 1e-12, "{found:?}");
+    // Without a band nobody knows how far to trust it; another unit's, or
+    // another phase's, is none.
+    assert!(beside(own, &records, &[]).is_empty());
+    let mut others = bands(0.21);
+    others.retain(|one| one.unit == "npu");
+    assert!(beside(own, &records, &others).is_empty());
+    let mut others = bands(0.21);
+    others.iter_mut().for_each(|one| one.case = format!("{SEARCH} x"));
+    assert!(beside(own, &records, &others).is_empty());
+}
+
+#[test]
+fn searches_whose_seeds_of_training_overlap_count_a_seed_once() {
+    let name = "quality/gate_zeros";
+    let study = |seed: u8, shares: &[(&str, f64)]| {
+        let metrics = shares.iter().map(|(trained, share)| {
+            metric(name, *share, &[("candidate", "a"), ("seed", *trained)])
+        });
+        record(&format!("{SEARCH} seed={seed}"), metrics.collect())
+    };
+    let records = [
+        study(1, &[("1", 0.5), ("2", 0.6)]),
+        study(2, &[("2", 0.8), ("3", 0.9)]),
+    ];
+    let own = judgement("relu-sparsity");
+    let found = of_records(own, &records).remove(0).estimate;
+    assert_eq!(found.n, 3);
+    // Of 0.5, 0.7 and 0.9.
+    assert!((found.point - 0.7).abs() < 1e-12, "{found:?}");
+}
+
+#[test]
+fn models_of_its_size_are_those_of_the_table_within_15_percent() {
+    let millions = |model: &str| {
+        let config = assay_slm::model_config(model).unwrap();
+        config.published_params_m.unwrap()
+    };
+    let own = millions(OWN);
+    let mut expected = SMALL.to_vec();
+    expected.retain(|model| (millions(model) / own - 1.0).abs() <= 0.15);
+    let mut found = SAME_SIZE.to_vec();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 #[test]

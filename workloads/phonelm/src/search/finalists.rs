@@ -18,7 +18,7 @@ use crate::PhoneLmError;
 const PUBLISHED: [&str; 2] = ["phonelm-0.5b", "phonelm-1.5b"];
 
 /// A published shape is compared with candidates that have as many parameters,
-/// give or take this share: a smaller one is faster for no merit.
+/// or up to this share more: a smaller one is faster for no merit.
 const AS_MANY: f64 = 0.01;
 
 /// Candidates beside the front that the record keeps, for a plot.
@@ -40,6 +40,11 @@ pub(super) struct Found {
 
 fn costs(predicted: &[Predicted]) -> Vec<[f64; 3]> {
     predicted.iter().map(Predicted::costs).collect()
+}
+
+/// What a shape is compared in with others that have as many parameters.
+fn times(predicted: &Predicted) -> [f64; 2] {
+    [predicted.prefill, predicted.decode]
 }
 
 impl Found {
@@ -91,9 +96,10 @@ impl Found {
         spread(order.len(), count).into_iter().map(|at| *order[at]).collect()
     }
 
-    /// `count` shapes to be trained, spread over the depths of the front, from
-    /// shallow to deep; others follow where the front has fewer. All have
-    /// ReLU, which the authors adopted: what another activation costs and
+    /// `count` shapes to be trained, spread over the depths of the front of
+    /// those with a gate, from shallow to deep; others follow where the front
+    /// has fewer. All have a gate with ReLU, as the authors' shapes: what is
+    /// said of gates is judged on them, and what another activation costs and
     /// gives is asked of one shape apart.
     ///
     /// # Errors
@@ -103,6 +109,17 @@ impl Found {
         how: &Predicting<'_>,
         count: usize,
     ) -> Result<Vec<Predicted>, PhoneLmError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let all = 0..self.predicted.len();
+        let gated: Vec<usize> = all
+            .filter(|&at| self.predicted[at].candidate.layer.gated)
+            .collect();
+        let points: Vec<[f64; 3]> =
+            gated.iter().map(|&at| self.predicted[at].costs()).collect();
+        let members: Vec<usize> =
+            front(&points).into_iter().map(|at| gated[at]).collect();
         let mut seen = HashSet::new();
         let mut different = |order: &mut dyn Iterator<Item = usize>| {
             let mut shapes: Vec<Candidate> = order
@@ -117,8 +134,8 @@ impl Found {
             shapes.sort_by_key(|shape| (shape.layers, shape.layer.width));
             shapes
         };
-        let on_front = different(&mut self.members.iter().copied());
-        let others = different(&mut (0..self.predicted.len()));
+        let on_front = different(&mut members.iter().copied());
+        let others = different(&mut gated.iter().copied());
         let pick = |from: &[Candidate], count: usize| -> Vec<Candidate> {
             let places = spread(from.len(), count).into_iter();
             places.map(|at| from[at]).collect()
@@ -161,8 +178,10 @@ impl Found {
         told
     }
 
-    /// A published shape beside the candidates that have as many parameters;
-    /// nothing where there are none.
+    /// A published shape beside the candidates that have as many parameters,
+    /// in prefill and decode: memory is nearly fixed by the parameters, so that
+    /// a distance which counted it could never be large. Nothing where there
+    /// are none.
     fn beside(&self, name: &str, own: &Predicted) -> Vec<Metric> {
         let count = own.candidate.parameters() as f64;
         let alike: Vec<&Predicted> = self
@@ -170,17 +189,17 @@ impl Found {
             .iter()
             .filter(|other| {
                 let parameters = other.candidate.parameters() as f64;
-                (parameters - count).abs() <= AS_MANY * count
+                (count..=count * (1.0 + AS_MANY)).contains(&parameters)
             })
             .collect();
         if alike.is_empty() {
             return Vec::new();
         }
-        let points: Vec<[f64; 3]> =
-            alike.iter().map(|other| other.costs()).collect();
-        let members: Vec<[f64; 3]> =
+        let points: Vec<[f64; 2]> =
+            alike.iter().map(|other| times(other)).collect();
+        let members: Vec<[f64; 2]> =
             front(&points).into_iter().map(|at| points[at]).collect();
-        let behind = distance(&members, &own.costs());
+        let behind = distance(&members, &times(own));
         let faster = |time: fn(&Predicted) -> f64| {
             let faster =
                 alike.iter().filter(|other| time(other) < time(own)).count();
@@ -200,6 +219,15 @@ impl Found {
             metric(share, "1", neither, decode, &at("decode")),
         ]
     }
+}
+
+/// The costs of finalists, for the record: with their activation they may be
+/// no candidates that were drawn.
+pub(super) fn of_finalists(finalists: &[Predicted]) -> Vec<Metric> {
+    finalists
+        .iter()
+        .flat_map(|own| shown(own, &own.candidate.to_string(), "finalist"))
+        .collect()
 }
 
 /// The costs of one candidate, for the record.
@@ -288,7 +316,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn finalists_are_different_shapes_with_relu_from_shallow_to_deep() {
+    fn finalists_are_different_shapes_with_a_gate_and_relu() {
         let found = found(40);
         let chosen = found.finalists(&HERE, 4).unwrap();
         let shapes: HashSet<Candidate> =
@@ -296,7 +324,11 @@ pub(super) mod tests {
         assert_eq!(shapes.len(), 4);
         for shape in shapes {
             assert_eq!(shape.layer.activation, Activation::Relu);
+            assert!(shape.layer.gated, "{shape}");
         }
+        let told = of_finalists(&chosen);
+        assert_eq!(told.iter().filter(|one| one.name == "decode").count(), 4);
+        assert!(found.finalists(&HERE, 0).unwrap().is_empty());
         let measured = found.to_measure(10);
         assert!(measured.windows(2).all(|two| two[0].decode <= two[1].decode));
         assert_eq!(found.to_measure(1_000).len(), 40);
@@ -326,5 +358,25 @@ pub(super) mod tests {
         let told = alone.beside(name, own);
         assert_eq!(value(&told, "front_distance"), 0.0);
         assert_eq!(value(&told, "faster_share"), 0.0);
+    }
+
+    #[test]
+    fn a_distance_is_of_times_alone_and_of_shapes_no_smaller() {
+        let config = assay_slm::model_config("phonelm-0.5b").unwrap();
+        let candidate = Candidate::of_config(&config).unwrap();
+        let own =
+            Predicted { candidate, prefill: 4.0, decode: 3.0, memory: 9.0 };
+        // Twice as fast, in as much memory.
+        let faster = Predicted { prefill: 2.0, decode: 1.5, ..own };
+        let beside = |other: Predicted| {
+            let (predicted, members) = (vec![other], vec![0]);
+            let found = Found { predicted, members, published: Vec::new() };
+            found.beside("phonelm-0.5b", &own)
+        };
+        assert_eq!(value(&beside(faster), "front_distance"), 1.0);
+        let layers = candidate.layers - 1;
+        let smaller = Candidate { layers, ..candidate };
+        let smaller = Predicted { candidate: smaller, ..faster };
+        assert!(beside(smaller).is_empty());
     }
 }

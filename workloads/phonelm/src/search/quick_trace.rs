@@ -11,7 +11,8 @@
 //!
 //! The vocabulary is a prime larger than any other size while tracing: a
 //! count outside of the layers that it divides is proportional to the
-//! vocabulary, and is scaled. Scratch memory follows no product of sizes and
+//! vocabulary, and is scaled; of a candidate with a size as large nothing is
+//! put together. Scratch memory follows no product of sizes and
 //! is left as it is: the head sees one row, and a product of one row has none.
 //!
 //! The graph is the whole trace's: as many operators in the same order, with
@@ -127,12 +128,18 @@ fn alike(a: &TensorInfo, b: &TensorInfo) -> bool {
 
 impl Template {
     /// Traces three layers of a candidate's kind; `None` where they do not
-    /// repeat.
+    /// repeat, and where a size is as large as the vocabulary of the trace.
     pub(crate) fn new(
         candidate: &Candidate,
         phase: Phase,
         tokens: usize,
     ) -> Result<Option<Self>, PhoneLmError> {
+        // A size that the prime divides would be taken for a vocabulary.
+        let (layer, longest) = (&candidate.layer, tokens.saturating_add(1));
+        let sizes = [longest, candidate.context, layer.width, layer.ffn];
+        if sizes.iter().any(|&size| size as u64 >= PRIME) {
+            return Ok(None);
+        }
         let (layers, vocab) = (TRACED, PRIME as usize);
         let traced = Candidate { layers, vocab, ..*candidate };
         Ok(Self::of(whole(&traced, phase, tokens)?))
@@ -482,6 +489,17 @@ mod tests {
                 }
                 assert!(template.graph(2, 128).is_none());
             }
+        }
+    }
+
+    #[test]
+    fn a_size_as_large_as_the_prime_is_no_vocabulary() {
+        let prime = PRIME as usize;
+        let long = Candidate { context: prime, ..small(3) };
+        for (candidate, tokens) in [(long, 5), (small(3), prime - 1)] {
+            let phase = Phase::Prefill;
+            let template = Template::new(&candidate, phase, tokens).unwrap();
+            assert!(template.is_none(), "{tokens}");
         }
     }
 

@@ -3,9 +3,9 @@
 //!
 //! First all candidates are predicted; then some are timed here and the
 //! predictions' ranking is judged; then the finalists are trained, each with
-//! every seed, and one of them with other activations; last comes the front
-//! with quality on it. Predictions take seconds and are made again when a
-//! killed search goes on; timings and trainings are kept.
+//! every seed, and one of them with other activations, with which it is timed
+//! too; last comes the front with quality on it. Predictions take seconds and
+//! are made again when a killed search goes on; timings and trainings are kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -17,7 +17,7 @@ use assay_schema::{Better, Metric, Precision, Verification, fnv1a};
 use assay_trace::{Graph, summary};
 
 use super::candidate::{Candidate, activation_name};
-use super::finalists::{Found, with_activation};
+use super::finalists::{Found, of_finalists, with_activation};
 use super::front::front;
 use super::measure::{rank_correlation, time};
 use super::predict::{Predicted, Predicting, both_graphs, predict_all};
@@ -53,6 +53,8 @@ enum Stage {
     Train { finalist: usize, seed: u64 },
     /// The first finalist is trained with an activation.
     Activate { activation: Activation, seed: u64 },
+    /// The first finalist is timed here with each activation.
+    Twins { seed: u64 },
     /// The front with quality on it.
     Conclude,
 }
@@ -62,7 +64,7 @@ impl Stage {
     fn part(self) -> Option<&'static str> {
         match self {
             Self::Predict => Some("predict"),
-            Self::Measure => Some("measure"),
+            Self::Measure | Self::Twins { .. } => Some("measure"),
             Self::Train { .. } | Self::Activate { .. } => Some("train"),
             Self::Conclude => None,
         }
@@ -101,6 +103,7 @@ fn stages(search: &Search) -> VecDeque<Stage> {
     for activation in ACTIVATIONS {
         all.extend(seeds().map(|seed| Stage::Activate { activation, seed }));
     }
+    all.extend(seeds().map(|seed| Stage::Twins { seed }));
     all.push_back(Stage::Conclude);
     all
 }
@@ -204,8 +207,9 @@ impl SearchSession {
         let (count, seed) = (search.candidates, search.seed);
         let found = Found::of(&self.space, &self.how(), count, seed)?;
         let seconds = begun.elapsed().as_secs_f64();
-        let metrics = found.metrics(seconds);
+        let mut metrics = found.metrics(seconds);
         self.finalists = found.finalists(&self.how(), search.finalists)?;
+        metrics.extend(of_finalists(&self.finalists));
         self.found = Some(found);
         Ok(Told { seconds, metrics, ..Told::default() })
     }
@@ -414,6 +418,43 @@ impl SearchSession {
         Ok(Told { seconds, metrics, ..Told::default() })
     }
 
+    /// The first finalist with each activation, timed here; from its file, or
+    /// made and kept.
+    fn twins(&self, seed: u64) -> Result<Told, PhoneLmError> {
+        let Some(first) = self.finalists.first() else {
+            return Ok(Told::default());
+        };
+        let candidate = first.candidate;
+        let name = format!("twins-{candidate}-{seed}");
+        self.kept(&name, |own| own.make_twins(&candidate, seed))
+    }
+
+    /// Decode steps, one activation after the other with the same weights;
+    /// each seed begins with another, so that none always comes first.
+    fn make_twins(
+        &self,
+        candidate: &Candidate,
+        seed: u64,
+    ) -> Result<Told, PhoneLmError> {
+        let Search { prompt, context, .. } = self.search;
+        let begun = Instant::now();
+        let mut order = ACTIVATIONS;
+        order.rotate_left((seed % ACTIVATIONS.len() as u64) as usize);
+        let mut metrics = Vec::new();
+        for activation in order {
+            let twin = with_activation(*candidate, activation);
+            let took = time(&twin, prompt, context, seed)?;
+            let at = place(&[
+                ("activation", activation_name(activation)),
+                ("seed", &seed.to_string()),
+            ]);
+            let (lower, took) = (Better::Lower, took.decode);
+            metrics.push(metric("activation_time", "s", lower, took, &at));
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        Ok(Told { seconds, metrics, ..Told::default() })
+    }
+
     /// Which finalists nobody dominates in prefill, decode, memory and loss.
     fn conclude(&self) -> Told {
         let mut points = Vec::new();
@@ -453,6 +494,7 @@ impl SearchSession {
             Stage::Activate { activation, seed } => {
                 self.activate(activation, seed)
             }
+            Stage::Twins { seed } => self.twins(seed),
             Stage::Conclude => Ok(self.conclude()),
         }
     }

@@ -74,16 +74,7 @@ pub(super) fn report(
     if let Some(part) = part.filter(|_| told.seconds > 0.0) {
         watch.record(part, Seconds(told.seconds));
     }
-    for Metric { name, unit, better, at, reading } in told.metrics {
-        let Reading::Value(value) = reading else { continue };
-        let places: Vec<(&str, &str)> =
-            at.iter().map(|(axis, place)| (&**axis, &**place)).collect();
-        match *places.as_slice() {
-            [] => watch.quality(name, &unit, better, value),
-            [a] => watch.quality_at(name, &unit, better, value, [a]),
-            [a, b, ..] => {
-                watch.quality_at(name, &unit, better, value, [a, b]);
-            }
-        }
+    for metric in told.metrics {
+        watch.tell(metric);
     }
 }

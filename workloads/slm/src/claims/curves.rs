@@ -36,10 +36,35 @@ pub(super) enum OfCurves {
     Scatter { phase: Phase, two: Two },
 }
 
-/// Ratios over lengths, and half of a prediction's band as a logarithm.
+/// How far a value may lie below and above, as logarithms.
+#[derive(Clone, Copy, Debug, Default)]
+struct Band {
+    below: f64,
+    above: f64,
+}
+
+impl Band {
+    /// That of one over another that errs independently.
+    fn over(self, other: Self) -> Self {
+        Self {
+            below: self.below.hypot(other.above),
+            above: self.above.hypot(other.below),
+        }
+    }
+
+    /// That of a ratio of two predictions of one machine, whose errors share
+    /// their sign.
+    fn halved(self) -> Self {
+        Self { below: 0.5 * self.below, above: 0.5 * self.above }
+    }
+}
+
+/// Ratios over lengths, and the bands of both machines' predictions; none of
+/// other data.
 struct Ratios {
     values: Vec<f64>,
-    half_band: f64,
+    of: Band,
+    over: Band,
 }
 
 impl OfCurves {
@@ -49,13 +74,17 @@ impl OfCurves {
             Self::MeanRatio { phase, two } => {
                 let ratios = ratios(readings, phase, two)?;
                 let found = mean_of(&ratios.values)?;
-                Some(banded(found, ratios.half_band))
+                let band = ratios.of.over(ratios.over);
+                Some(banded(found, band, "both machines' bands"))
             }
             Self::Edge { two } => {
                 let prefill = ratios(readings, Phase::Prefill, two)?;
                 let decode = ratios(readings, Phase::Decode, two)?;
                 let found = edge(&prefill.values, &decode.values)?;
-                Some(banded(found, prefill.half_band))
+                // A phase over the other on each machine, then one machine
+                // over the other.
+                let band = prefill.of.halved().over(prefill.over.halved());
+                Some(banded(found, band, "half of each machine's band"))
             }
             Self::Rise { model, machine } => rise(readings, model, machine),
             Self::Scatter { phase, two } => scatter(readings, phase, two),
@@ -91,16 +120,15 @@ fn edge(prefill: &[f64], decode: &[f64]) -> Option<Estimate> {
     bootstrap().two(name, prefill, decode, ratio).ok()
 }
 
-/// With half of a prediction's band either way; two machines of two models
-/// share less than one, but their formats and engine are the same.
-fn banded(estimate: Estimate, half_band: f64) -> Estimate {
-    if half_band > 0.0 {
+/// With a band of predictions, which are of 80 %; of other data as it is.
+fn banded(estimate: Estimate, band: Band, name: &str) -> Estimate {
+    if band.below > 0.0 || band.above > 0.0 {
         return Estimate {
-            low: estimate.low * (-half_band).exp(),
-            high: estimate.high * half_band.exp(),
+            low: estimate.low * (-band.below).exp(),
+            high: estimate.high * band.above.exp(),
             confidence: 0.8,
             n: 0,
-            method: format!("{}, half of the band", estimate.method),
+            method: format!("{}, {name}", estimate.method),
             ..estimate
         };
     }
@@ -137,15 +165,26 @@ fn ratios(readings: &Readings, phase: Phase, two: Two) -> Option<Ratios> {
     if values.is_empty() {
         return None;
     }
-    let half_band = match readings.data {
-        ClaimData::Predicted => {
-            let curve = readings.curve(two.model, phase, FORMAT, two.of);
-            let first = curve.values().next()?;
-            0.5 * (first.value.high / first.value.point).ln()
+    let of_machine = |machine| band(readings, two.model, phase, machine);
+    Some(Ratios { values, of: of_machine(two.of), over: of_machine(two.over) })
+}
+
+/// The band of a curve that was predicted, at its first length: it is the
+/// machine's, of whatever length.
+fn band(readings: &Readings, model: &str, phase: Phase, machine: &str) -> Band {
+    match readings.data {
+        ClaimData::Predicted => readings
+            .curve(model, phase, FORMAT, machine)
+            .values()
+            .next()
+            .map_or_else(Band::default, |first| Band {
+                below: (first.value.point / first.value.low).ln(),
+                above: (first.value.high / first.value.point).ln(),
+            }),
+        ClaimData::Published | ClaimData::Generated | ClaimData::Real => {
+            Band::default()
         }
-        ClaimData::Published | ClaimData::Generated | ClaimData::Real => 0.0,
-    };
-    Some(Ratios { values, half_band })
+    }
 }
 
 fn rise(readings: &Readings, model: &str, machine: &str) -> Option<Estimate> {

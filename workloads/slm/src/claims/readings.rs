@@ -72,7 +72,7 @@ pub(super) struct Spot {
     pub(super) model: &'static str,
     pub(super) phase: Phase,
     pub(super) quantity: Quantity,
-    /// A profile; what was measured here stands for any.
+    /// A profile; what was measured, on whatever device, stands for any.
     pub(super) machine: &'static str,
     /// The length that is preferred.
     pub(super) near: u32,
@@ -117,8 +117,9 @@ impl Readings {
         found
     }
 
-    /// Two readings in one format. Of one phase they have one length too, or
-    /// lengths that differ by one: the survey's figures end at 49 or 50.
+    /// Two readings in one format; measured ones of one device too. Of one
+    /// phase they have one length, or lengths that differ by one: the survey's
+    /// figures end at 49 or 50.
     pub(super) fn pair(
         &self,
         of: &Spot,
@@ -127,6 +128,7 @@ impl Readings {
         let others = self.at(other);
         let is_alike = |a: &Reading, b: &Reading| {
             a.precision == b.precision
+                && (!self.is_own() || a.machine == b.machine)
                 && (a.phase != b.phase || a.length.abs_diff(b.length) <= 1)
         };
         self.at(of).into_iter().find_map(|a| {
@@ -142,8 +144,15 @@ impl Readings {
     /// One reading over another. Published numbers bring their rounding, each
     /// end against each. Predictions of one machine come from one model of it,
     /// so that their errors share their sign: half of one band, on a
-    /// logarithmic scale. Measurements are independent.
-    pub(super) fn over(&self, a: &Estimate, b: &Estimate) -> Option<Estimate> {
+    /// logarithmic scale. Those of two machines have an error each, and
+    /// measurements are independent: both intervals count.
+    pub(super) fn over(
+        &self,
+        numerator: &Reading,
+        denominator: &Reading,
+    ) -> Option<Estimate> {
+        let (a, b) = (&numerator.value, &denominator.value);
+        let is_one_machine = numerator.machine == denominator.machine;
         let point = a.point / b.point;
         let ratio = match self.data {
             ClaimData::Published => Estimate {
@@ -152,14 +161,14 @@ impl Readings {
                 high: a.high / b.low,
                 ..a.clone()
             },
-            ClaimData::Predicted => Estimate {
+            ClaimData::Predicted if is_one_machine => Estimate {
                 point,
                 low: point * (a.low / a.point).sqrt(),
                 high: point * (a.high / a.point).sqrt(),
                 method: format!("ratio, half of the band; {}", a.method),
                 ..a.clone()
             },
-            ClaimData::Generated | ClaimData::Real => {
+            ClaimData::Predicted | ClaimData::Generated | ClaimData::Real => {
                 ratio_estimate(a, b).ok()?
             }
         };
@@ -182,7 +191,7 @@ impl Readings {
                 && one.phase == phase
                 && one.quantity == Quantity::Time
                 && one.precision == precision
-                && (self.is_own() || one.machine == machine)
+                && one.machine == machine
             {
                 if self.data == ClaimData::Published {
                     curve.insert(one.length, one);

@@ -6,14 +6,13 @@ use assay_schema::{
     Case, ClaimData, Estimate, Prediction, PublishedPoint, Record, Runtime,
 };
 use assay_statistics::median_estimate;
-use assay_trace::{Pass, by_module};
 
 use super::memory_parts::MIB;
 use super::readings::{
     FORMAT, JETSON, NEAR, Quantity, Reading, Readings, exact,
 };
-use super::{SurveyPoint, figure_7};
-use crate::{LlamaCpp, Phase, Request, Shape, models, published_memory, trace};
+use super::{PartTimes, SurveyPoint, figure_7};
+use crate::{LlamaCpp, Phase, Shape, models, published_memory};
 
 /// The name under which the curves of Figure 9 stand: which model drew them is
 /// one of the questions.
@@ -146,18 +145,21 @@ fn survey_point(point: &SurveyPoint) -> Vec<Reading> {
 }
 
 /// What was predicted of one row of tokens; the survey's engine first.
-pub(super) fn predicted(predictions: &[Prediction]) -> Readings {
+pub(super) fn predicted(
+    predictions: &[Prediction],
+    parts: &[PartTimes],
+) -> Readings {
     let mut own: Vec<&Prediction> = predictions
         .iter()
         .filter(|one| one.case.starts_with("slm/"))
         .filter(|one| one.axes.get("batch").is_none_or(|b| b == "1"))
         .collect();
     own.sort_by_key(|one| one.runtime != Runtime::LlamaCpp);
-    let all = own.into_iter().flat_map(prediction).collect();
+    let all = own.into_iter().flat_map(|one| prediction(one, parts)).collect();
     Readings { data: ClaimData::Predicted, all }
 }
 
-fn prediction(one: &Prediction) -> Vec<Reading> {
+fn prediction(one: &Prediction, parts: &[PartTimes]) -> Vec<Reading> {
     let Some(case) = one.full_case() else { return Vec::new() };
     let Some(phase) = case.phase.as_deref().and_then(phase) else {
         return Vec::new();
@@ -197,7 +199,7 @@ fn prediction(one: &Prediction) -> Vec<Reading> {
     }
     let is_surveys =
         case.axes.get("precision").is_none_or(|found| found == FORMAT);
-    if is_surveys && let Some([attention, ffn]) = module_shares(&case, phase) {
+    if is_surveys && let Some([attention, ffn]) = shares(one, &case, parts) {
         all.push(of(Quantity::Attention, alone(attention)));
         all.push(of(Quantity::FeedForward, alone(ffn)));
     }
@@ -228,32 +230,27 @@ fn allocated(
     })
 }
 
-/// Attention's and the feed-forward network's part of what a trace counts, in
-/// percent of both and the head: bytes at decode, which memory holds back,
-/// arithmetic at prefill.
-fn module_shares(case: &Case, phase: Phase) -> Option<[f64; 2]> {
-    let request = Request::new(case, None).ok()?;
-    let graph = trace(&request).ok()?;
-    let (mut attention, mut ffn, mut head) = (0.0, 0.0, 0.0);
-    for ((path, pass), work) in by_module(&graph, request.precision) {
-        if pass != Pass::Forward {
-            continue;
-        }
-        let amount = if phase == Phase::Decode {
-            work.bytes.value()
-        } else {
-            work.flops.value()
-        };
-        let names: Vec<&str> = path.split('.').collect();
-        match names[..] {
-            ["layers", _, "attention"] => attention += amount,
-            ["layers", _, "mlp"] => ffn += amount,
-            ["head"] => head += amount,
-            _ => {}
-        }
-    }
-    let total: f64 = attention + ffn + head;
-    (total > 0.0).then_some([100.0 * attention / total, 100.0 * ffn / total])
+/// Attention's and the feed-forward network's share of a predicted pass,
+/// percent of all its time: as a report's breakdown by module has them.
+fn shares(
+    one: &Prediction,
+    case: &Case,
+    parts: &[PartTimes],
+) -> Option<[f64; 2]> {
+    let found = parts.iter().find(|of| {
+        of.case == *case
+            && of.profile == one.profile
+            && of.unit == one.unit
+            && of.runtime == one.runtime
+    })?;
+    let host = one.time_by_class.get("overhead").map_or(0.0, |s| s.value());
+    let kernels: f64 = found.seconds.values().map(|s| s.value()).sum();
+    let total = host + kernels;
+    let share = |part: &str| -> Option<f64> {
+        Some(100.0 * found.seconds.get(part)?.value() / total)
+    };
+    let both = [share("attention")?, share("mlp")?];
+    both.iter().all(|share| share.is_finite()).then_some(both)
 }
 
 /// What was measured of one row of tokens, the latest first.

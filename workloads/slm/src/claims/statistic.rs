@@ -104,7 +104,7 @@ pub(super) fn r_squared(x: &[f64], y: &[f64]) -> f64 {
 
 fn ratio(readings: &Readings, of: &Spot, over: &Spot) -> Option<Estimate> {
     let (a, b) = readings.pair(of, over)?;
-    readings.over(&a.value, &b.value)
+    readings.over(a, b)
 }
 
 /// From a ratio, how much less than 1 it is, percent.

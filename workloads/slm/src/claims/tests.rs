@@ -10,9 +10,11 @@ use assay_schema::{
 };
 use assay_statistics::rule;
 
-use super::readings::{FORMAT, JETSON, Quantity, Reading, Readings, exact};
+use super::readings::{
+    FORMAT, JETSON, MEIZU, PIXEL, Quantity, Reading, Readings, exact,
+};
 use super::table::JUDGEMENTS;
-use super::{claims, evidence, figure_7, published, sources};
+use super::{claims, evidence, figure_7, published, sources, tables};
 use crate::Phase;
 
 /// What a claim allows.
@@ -151,7 +153,7 @@ fn an_exact_reproduction_is_supported() {
 
 #[test]
 fn a_published_number_in_another_unit_is_no_reading() {
-    let mut points = published().unwrap();
+    let mut points = tables().unwrap();
     let read = |points: &[PublishedPoint]| sources::published(points).all.len();
     let own = read(&[]);
     let used = points
@@ -171,10 +173,17 @@ fn a_published_number_in_another_unit_is_no_reading() {
 
 #[test]
 fn the_published_tables_read_whole() {
-    let points = published().unwrap();
+    let points = tables().unwrap();
     let lines: usize =
         super::PUBLISHED.iter().map(|(_, text)| text.lines().count() - 1).sum();
     assert_eq!(points.len(), lines);
+    // The figures and the recipes stand before them.
+    let all = published().unwrap();
+    assert!(all.ends_with(&points));
+    for metric in ["time", "memory_peak", "training_tokens"] {
+        let beside = &all[..all.len() - points.len()];
+        assert!(beside.iter().any(|one| one.metric == metric), "{metric}");
+    }
     let mut met = BTreeSet::new();
     for point in &points {
         assert!(!point.source.is_empty(), "{point:?}");
@@ -199,7 +208,7 @@ fn as_published(id: &str, found: &[Evidence]) -> (Ruling, f64) {
 #[test]
 fn without_a_run_the_published_figures_rule_on_the_text() {
     use Ruling::{Contradicted, InsideNoise, Supported};
-    let found = evidence(&[], &[]);
+    let found = evidence(&[], &[], &[]);
     assert!(found.iter().all(|one| one.data == ClaimData::Published));
     for (id, ruling, point, tolerance) in [
         ("qwen-parameters", Supported, 25.5, 0.1),
@@ -305,6 +314,78 @@ fn two_models_are_compared_in_one_format_at_one_length() {
     assert_eq!(of(across), None);
 }
 
+/// A prefill whose band is a factor either way.
+fn banded(model: &str, machine: &str, seconds: f64, factor: f64) -> Reading {
+    Reading {
+        machine: machine.to_owned(),
+        value: Estimate {
+            low: seconds / factor,
+            high: seconds * factor,
+            confidence: 0.8,
+            n: 0,
+            ..exact(seconds, "made by this test")
+        },
+        ..time(model, Phase::Prefill, FORMAT, 50)
+    }
+}
+
+#[test]
+fn two_machines_bring_a_band_each_and_one_machine_half_of_one() {
+    let readings = Readings { data: ClaimData::Predicted, all: Vec::new() };
+    let factor = 2.0_f64;
+    let first = banded("a", MEIZU, 4.0, factor);
+    let width = |other: &Reading| {
+        let ratio = readings.over(&first, other).unwrap();
+        assert!((ratio.point - 2.0).abs() < 1e-12, "{ratio:?}");
+        let (below, above) =
+            (ratio.point / ratio.low, ratio.high / ratio.point);
+        assert!((below - above).abs() < 1e-9, "{ratio:?}");
+        above.ln() / factor.ln()
+    };
+    assert!((width(&banded("b", MEIZU, 2.0, factor)) - 0.5).abs() < 1e-9);
+    let across = width(&banded("b", PIXEL, 2.0, factor));
+    assert!((across - 2.0_f64.sqrt()).abs() < 1e-9, "{across}");
+    // The same of a mean over lengths, here one.
+    let all = vec![
+        banded("bloom-1b1", MEIZU, 4.0, factor),
+        banded("bloom-1b1", JETSON, 2.0, factor),
+    ];
+    let judgement = JUDGEMENTS
+        .iter()
+        .find(|one| {
+            one.claim == "hardware-prefill"
+                && one.data == [ClaimData::Predicted]
+        })
+        .unwrap();
+    let readings = Readings { data: ClaimData::Predicted, all };
+    let found = judgement.statistic.of(&readings).unwrap();
+    assert!((found.point - 2.0).abs() < 1e-12, "{found:?}");
+    let wide = (found.high / found.point).ln() / factor.ln();
+    assert!((wide - 2.0_f64.sqrt()).abs() < 1e-9, "{found:?}");
+}
+
+#[test]
+fn measured_times_are_compared_on_one_device() {
+    let on = |model: &str, device: &str, seconds: f64| Reading {
+        machine: device.to_owned(),
+        value: exact(seconds, "made by this test"),
+        ..time(model, Phase::Prefill, FORMAT, 50)
+    };
+    let judgement =
+        JUDGEMENTS.iter().find(|one| one.claim == "qwen-prefill").unwrap();
+    let of = |all: &[Reading]| {
+        let readings =
+            Readings { data: ClaimData::Generated, all: all.to_vec() };
+        judgement.statistic.of(&readings).map(|one| one.point)
+    };
+    let (first, second) = ("qwen1.5-0.5b", "qwen2-0.5b");
+    // The latest of each are of two devices.
+    let mut all = vec![on(first, "cuda:0", 0.1), on(second, "cpu", 1.0)];
+    assert_eq!(of(&all), None);
+    all.push(on(first, "cpu", 0.6));
+    assert!((of(&all).unwrap() - 40.0).abs() < 1e-9);
+}
+
 /// A sound record with these times.
 fn record(case: &str, seconds: &[f64]) -> Record {
     Record {
@@ -339,7 +420,7 @@ fn records_of_this_machine_rule_on_claims_of_their_own() {
         record("slm/qwen1.5-0.5b/prefill batch=1 prompt=50", &times(0.7)),
         record("slm/qwen2-0.5b/prefill batch=1 prompt=50", &times(1.0)),
     ];
-    let found = evidence(&records, &[]);
+    let found = evidence(&records, &[], &[]);
     let own: Vec<&Evidence> =
         found.iter().filter(|one| one.data == ClaimData::Generated).collect();
     assert_eq!(own.len(), 1);
@@ -355,7 +436,7 @@ fn records_of_this_machine_rule_on_claims_of_their_own() {
     // A wrong answer says nothing.
     let mut wrong = records;
     wrong[0].verification = None;
-    let found = evidence(&wrong, &[]);
+    let found = evidence(&wrong, &[], &[]);
     assert!(found.iter().all(|one| one.data == ClaimData::Published));
 }
 

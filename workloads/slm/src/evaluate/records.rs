@@ -1,8 +1,11 @@
 //! How published sets of questions write a line, told apart by their keys.
 //!
-//! The prompts are those that the usual evaluation harness puts to them
-//! (`Question: ... Answer:`), so that numbers compare. None of the sets is
-//! shipped: `--data` brings one.
+//! The prompts are those that EleutherAI's evaluation harness puts to them, so
+//! that numbers compare, but for two things. A sentence in front of all
+//! examples, which of the forms here only MMLU has (it names the subject), is
+//! not put. And OpenBookQA as its authors wrote it down cannot be told from
+//! ARC, whose prompt it gets; in the form with a `question_stem` it gets its
+//! own. None of the sets is shipped: `--data` brings one.
 
 use serde_json::{Map, Value};
 
@@ -32,8 +35,8 @@ const FORMS: [Form; 8] = [
         keys: &["correct_answer", "distractor1"],
         read: sci_q,
     },
-    Form { name: "OpenBookQA", keys: &["question_stem"], read: lettered },
-    Form { name: "ARC", keys: &["question", "answerKey"], read: lettered },
+    Form { name: "OpenBookQA", keys: &["question_stem"], read: open_book_qa },
+    Form { name: "ARC", keys: &["question", "answerKey"], read: arc },
     Form { name: "MMLU", keys: &["question", "choices"], read: mmlu },
 ];
 
@@ -82,13 +85,56 @@ fn asked(question: &str) -> String {
     format!("Question: {question}\nAnswer:")
 }
 
+/// The end of a context is a beginning of a sentence: its first letter is made
+/// a capital, the others small.
 fn hella_swag(object: &Object) -> Option<Question> {
-    let prompt = match text(object, "activity_label") {
-        Some(label) => format!("{label}: {}", text(object, "ctx")?),
-        None => text(object, "ctx")?.to_owned(),
+    let raw = |key: &str| object.get(key).and_then(Value::as_str);
+    let context = match (raw("ctx_a"), raw("ctx_b")) {
+        (Some(a), Some(b)) => format!("{a} {}", capitalised(b)),
+        _ => raw("ctx")?.to_owned(),
+    };
+    let prompt = match raw("activity_label") {
+        Some(label) => format!("{label}: {context}"),
+        None => context,
     };
     let endings = texts(object.get("endings")?)?;
-    Some(Question::new(&prompt, endings, index(object.get("label")?)?))
+    Some(Question::new(
+        &without_marks(&prompt),
+        endings.iter().map(|ending| without_marks(ending)),
+        index(object.get("label")?)?,
+    ))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => {
+            let rest = letters.as_str().to_lowercase();
+            first.to_uppercase().chain(rest.chars()).collect()
+        }
+        None => String::new(),
+    }
+}
+
+/// Without the marks in brackets that pages of WikiHow left in HellaSwag: a
+/// title ends a sentence, others go, and so does one of two spaces.
+fn without_marks(text: &str) -> String {
+    let text = text.trim().replace(" [title]", ". ");
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, inside)) = rest.split_once('[') {
+        kept.push_str(before);
+        // A mark does not reach over a line's end.
+        match inside.split_once(']') {
+            Some((mark, after)) if !mark.contains('\n') => rest = after,
+            _ => {
+                kept.push('[');
+                rest = inside;
+            }
+        }
+    }
+    kept.push_str(rest);
+    kept.replace("  ", " ")
 }
 
 fn piqa(object: &Object) -> Option<Question> {
@@ -132,19 +178,25 @@ fn bool_q(object: &Object) -> Option<Question> {
 
 fn sci_q(object: &Object) -> Option<Question> {
     let question = asked(text(object, "question")?);
-    let prompt = match text(object, "support").filter(|s| !s.is_empty()) {
-        Some(support) => format!("{support}\n{question}"),
-        None => question,
-    };
+    // A line without its passage keeps the line's end.
+    let support = text(object, "support").unwrap_or_default();
+    let prompt = format!("{support}\n{question}");
     let keys = ["correct_answer", "distractor1", "distractor2", "distractor3"];
     let choices =
         keys.iter().filter_map(|key| text(object, key)).map(str::to_owned);
     Some(Question::new(&prompt, choices, 0))
 }
 
+/// A question, its choices and which of them is right.
+struct Lettered<'a> {
+    question: &'a str,
+    choices: Vec<String>,
+    answer: usize,
+}
+
 /// Choices with letters: ARC and OpenBookQA, in the form of their authors
 /// (`question.stem`, a list of text and label) or of two lists.
-fn lettered(object: &Object) -> Option<Question> {
+fn lettered(object: &Object) -> Option<Lettered<'_>> {
     let nested = object.get("question").and_then(Value::as_object);
     let question = match nested {
         Some(inner) => text(inner, "stem")?,
@@ -154,7 +206,7 @@ fn lettered(object: &Object) -> Option<Question> {
     let choices = nested
         .and_then(|inner| inner.get("choices"))
         .or_else(|| object.get("choices"))?;
-    let (labels, continuations) = match choices {
+    let (labels, choices) = match choices {
         Value::Object(lists) => {
             (texts(lists.get("label")?)?, texts(lists.get("text")?)?)
         }
@@ -170,13 +222,35 @@ fn lettered(object: &Object) -> Option<Question> {
     };
     let key = text(object, "answerKey")?;
     let answer = labels.iter().position(|label| label == key)?;
-    Some(Question::new(&asked(question), continuations, answer))
+    Some(Lettered { question, choices, answer })
 }
 
+fn arc(object: &Object) -> Option<Question> {
+    let read = lettered(object)?;
+    Some(Question::new(&asked(read.question), read.choices, read.answer))
+}
+
+/// The stem is the beginning of a sentence, and the choices go on with it.
+fn open_book_qa(object: &Object) -> Option<Question> {
+    let read = lettered(object)?;
+    Some(Question::new(read.question, read.choices, read.answer))
+}
+
+/// The choices stand in the prompt, a letter before each; letters are judged.
 fn mmlu(object: &Object) -> Option<Question> {
+    let choices = texts(object.get("choices")?)?;
+    let letters: Vec<char> = ('A'..='Z').take(choices.len()).collect();
+    if letters.len() < choices.len() {
+        return None;
+    }
+    let mut prompt = text(object, "question")?.to_owned();
+    for (letter, choice) in letters.iter().zip(&choices) {
+        prompt.push_str(&format!("\n{letter}. {choice}"));
+    }
+    prompt.push_str("\nAnswer:");
     Some(Question::new(
-        &asked(text(object, "question")?),
-        texts(object.get("choices")?)?,
+        &prompt,
+        letters.iter().map(char::to_string),
         index(object.get("answer")?)?,
     ))
 }
@@ -213,13 +287,13 @@ mod tests {
             (
                 r#"{"question": "q", "support": "", "correct_answer": "c",
                     "distractor1": "d"}"#,
-                "Question: q\nAnswer:",
+                "\nQuestion: q\nAnswer:",
                 "c",
             ),
             (
                 r#"{"question_stem": "q", "answerKey": "B",
                     "choices": {"text": ["x", "y"], "label": ["A", "B"]}}"#,
-                "Question: q\nAnswer:",
+                "q",
                 "y",
             ),
             (
@@ -231,8 +305,8 @@ mod tests {
             ),
             (
                 r#"{"question": "q", "choices": ["x", "y"], "answer": 1}"#,
-                "Question: q\nAnswer:",
-                "y",
+                "q\nA. x\nB. y\nAnswer:",
+                "B",
             ),
         ] {
             let found = question(line).unwrap();
@@ -240,6 +314,23 @@ mod tests {
             assert_eq!(choice.prompt, prompt, "{line}");
             assert_eq!(choice.continuation, right, "{line}");
         }
+    }
+
+    #[test]
+    fn marks_of_a_page_leave_no_trace_in_a_context_or_an_ending() {
+        let line = r#"{"activity_label": "Knots", "ctx": "unused",
+            "ctx_a": "[header] How to tie [title] Take a rope.",
+            "ctx_b": "then You", "endings": [
+            "[substeps] pull  it [1].", "let [go."], "label": "0"}"#;
+        let found = question(line).unwrap();
+        assert_eq!(
+            found.choices[0].prompt,
+            "Knots: How to tie. Take a rope. Then you"
+        );
+        assert_eq!(found.choices[0].continuation, " pull it .");
+        // What is opened and not closed is no mark.
+        assert_eq!(found.choices[1].continuation, "let [go.");
+        assert_eq!(without_marks("a [b\nc] d"), "a [b\nc] d");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use assay_schema::{
     Bound, Bytes, ClaimData, Estimate, Evidence, Flops, Prediction, Provenance,
     Runtime, Seconds,
 };
-use assay_slm::evidence;
+use assay_slm::{PartTimes, evidence};
 
 /// A prediction on the survey's machine, 1.35 its band.
 fn predicted(model: &str, phase: &str, millions: u64, s: f64) -> Prediction {
@@ -58,7 +58,7 @@ fn of<'a>(all: &'a [Evidence], claim: &str) -> Option<&'a Evidence> {
 
 #[test]
 fn predictions_say_how_closely_latency_follows_size() {
-    let all = evidence(&[], &survey());
+    let all = evidence(&[], &survey(), &[]);
     let found = of(&all, "decode-tracks-size-predicted").unwrap();
     assert_eq!(found.provenance, Provenance::Predicted);
     let e = &found.estimate;
@@ -80,7 +80,7 @@ fn the_direction_of_the_evidence_is_that_of_the_predictions() {
             p
         })
         .collect();
-    let all = evidence(&[], &swapped);
+    let all = evidence(&[], &swapped, &[]);
     assert!(
         of(&all, "decode-tracks-size-predicted").unwrap().estimate.point < -0.5
     );
@@ -88,17 +88,17 @@ fn the_direction_of_the_evidence_is_that_of_the_predictions() {
 
 #[test]
 fn too_few_models_or_another_machine_are_no_evidence() {
-    let few = evidence(&[], &survey()[..8]);
+    let few = evidence(&[], &survey()[..8], &[]);
     assert!(of(&few, "decode-tracks-size-predicted").is_none());
     let elsewhere: Vec<Prediction> = survey()
         .into_iter()
         .map(|p| Prediction { profile: "host".to_owned(), ..p })
         .collect();
     assert!(
-        of(&evidence(&[], &elsewhere), "decode-tracks-size-predicted")
+        of(&evidence(&[], &elsewhere, &[]), "decode-tracks-size-predicted")
             .is_none()
     );
-    assert!(of(&evidence(&[], &[]), "qwen-prefill-predicted").is_none());
+    assert!(of(&evidence(&[], &[], &[]), "qwen-prefill-predicted").is_none());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn predictions_compare_the_two_qwens() {
         predicted("qwen1.5-0.5b", "prefill", 464, 0.6),
         predicted("qwen2-0.5b", "prefill", 494, 1.0),
     ];
-    let all = evidence(&[], &predictions);
+    let all = evidence(&[], &predictions, &[]);
     let e = &of(&all, "qwen-prefill-predicted").unwrap().estimate;
     assert!((e.point - 40.0).abs() < 1e-9, "{e:?}");
     assert!(e.low < e.point && e.point < e.high, "{e:?}");
@@ -123,7 +123,7 @@ fn memory_is_predicted_as_the_surveys_engine_allocates_it() {
         ..predicted(model, "decode", 559, 1.0)
     };
     let predictions = [of_model("bloom-560m"), of_model("openelm-1.1b")];
-    let all = evidence(&[], &predictions);
+    let all = evidence(&[], &predictions, &[]);
     let buffer = of(&all, "bloom-compute-buffer-predicted").unwrap();
     assert!((buffer.estimate.point - 492.0).abs() < 4.92, "{buffer:?}");
     let ratio = of(&all, "bloom-compute-buffer-ratio-predicted").unwrap();
@@ -137,12 +137,13 @@ fn memory_is_predicted_as_the_surveys_engine_allocates_it() {
         })
         .collect();
     assert!(
-        of(&evidence(&[], &f16), "bloom-compute-buffer-predicted").is_none()
+        of(&evidence(&[], &f16, &[]), "bloom-compute-buffer-predicted")
+            .is_none()
     );
 }
 
 #[test]
-fn the_breakdown_is_predicted_from_a_trace_and_from_kernels() {
+fn the_breakdown_is_of_predicted_time_by_module_and_by_kernel() {
     let of_phase = |model: &str, phase: &str| {
         let mut one = predicted(model, phase, 494, 1.0);
         one.time_by_class = BTreeMap::from([
@@ -157,13 +158,37 @@ fn the_breakdown_is_predicted_from_a_trace_and_from_kernels() {
         of_phase("qwen1.5-0.5b", "prefill"),
         of_phase("qwen1.5-0.5b", "decode"),
     ];
-    let all = evidence(&[], &predictions);
+    // A quarter of the time is the host's, and no module's.
+    let parts_of = |one: &Prediction, [attention, mlp]: [f64; 2]| PartTimes {
+        case: one.full_case().unwrap(),
+        profile: one.profile.clone(),
+        unit: one.unit.clone(),
+        runtime: one.runtime,
+        seconds: BTreeMap::from([
+            ("attention".to_owned(), Seconds(attention)),
+            ("mlp".to_owned(), Seconds(mlp)),
+            ("head".to_owned(), Seconds(0.75 - attention - mlp)),
+        ]),
+    };
+    let mut parts: Vec<PartTimes> = predictions
+        .iter()
+        .zip([[0.3, 0.2], [0.1, 0.4], [0.3, 0.2], [0.2, 0.2]])
+        .map(|(one, seconds)| parts_of(one, seconds))
+        .collect();
+    let all = evidence(&[], &predictions, &parts);
     let products = of(&all, "products-70-predicted").unwrap();
     assert!((products.estimate.point - 75.0).abs() < 1e-9, "{products:?}");
-    // 3 x 4864 x 896 values a layer against 2 x 896 x (896 + 128).
-    let wider = of(&all, "qwen2-ffn-decode-predicted").unwrap();
-    assert!(wider.estimate.point > 3.0, "{wider:?}");
+    let point = |claim: &str| of(&all, claim).unwrap().estimate.point;
+    assert!((point("qwen2-ffn-prefill-predicted") - 2.0 / 3.0).abs() < 1e-9);
+    assert!((point("qwen2-ffn-decode-predicted") - 4.0).abs() < 1e-9);
+    assert!((point("qwen1.5-attention-predicted") + 10.0).abs() < 1e-9);
     // Without one of the four nothing is the smallest.
-    let three = evidence(&[], &predictions[..3]);
+    let three = evidence(&[], &predictions[..3], &parts);
     assert!(of(&three, "products-70-predicted").is_none());
+    // Times by module of another runtime are of another prediction.
+    for one in &mut parts {
+        one.runtime = Runtime::Graph;
+    }
+    let other = evidence(&[], &predictions, &parts);
+    assert!(of(&other, "qwen2-ffn-decode-predicted").is_none());
 }

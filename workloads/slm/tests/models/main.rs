@@ -1,6 +1,6 @@
 //! The language models against what others say of them: published parameter
-//! counts, closed forms, golden files; their packed and adapted forms; and what
-//! is refused.
+//! counts, closed forms, golden files; their packed and adapted forms; what is
+//! refused; and the halves of the survey's times.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod counts;
 mod evidence;
 mod files;
 mod goldens;
+mod halves;
 mod packing;
 mod parameters;
 mod properties;

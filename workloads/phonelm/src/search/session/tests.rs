@@ -44,7 +44,7 @@ fn a_search_made_again_half_way_tells_the_same() {
     let mut context = Context::new("cpu", 1);
     context.scratch = Some(base.clone());
     let all = Vec::from(stages(&search()));
-    assert_eq!(all.len(), 1 + 2 + 3 + 1);
+    assert_eq!(all.len(), 1 + 2 + 3 + 1 + 1);
     let run = |own: &mut SearchSession, stages: &[Stage]| -> Vec<Told> {
         let made = stages.iter().map(|stage| own.advance(*stage));
         made.collect::<Result<_, _>>().unwrap()
@@ -61,6 +61,7 @@ fn a_search_made_again_half_way_tells_the_same() {
         ("heldout_loss", 2),
         ("activation_loss", 3),
         ("activation_decode", 3),
+        ("activation_time", 3),
         ("finalist_front", 2),
         ("gate_zeros", 2),
         ("sparse_decode_bytes_with_up", 2),
