@@ -40,4 +40,4 @@ pub use measurable::{
 pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use parameters::Parameters;
-pub use save::{Named, save, save_with_note};
+pub use save::{Named, save, save_with_note, write_whole};

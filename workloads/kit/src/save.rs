@@ -70,7 +70,12 @@ fn bytes_of(
     serialize(views, notes).map_err(|error| refused(error.to_string()))
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
+/// Writes a file whole: beside it first, then renamed, so that a killed
+/// process leaves the old one or the new one.
+///
+/// # Errors
+/// Whatever the system says.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), KitError> {
     let failed = |error| KitError::Write { path: path.to_owned(), error };
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");

@@ -1,8 +1,12 @@
 //! Seeded requests with the right call, after DroidCall (facts, section 6.6).
 //!
-//! A prompt offers a few tools under names drawn for it; a request asks for
-//! one of them in a drawn wording. Held-out requests stand apart from
-//! training in three ways: some ask for tools that no training sees, values
+//! A prompt offers a few tools; a request asks for one of them in a drawn
+//! wording. A tool has one sheet, as DroidCall's functions have: the first
+//! name of everything in the file, in the file's order. Half of the prompts of
+//! training offer tools under other names and with their parameters in
+//! another order, so that sheets are read and not learned by heart: of tools
+//! that no training sees the sheet is all there is. Held-out requests have the
+//! tools as they are, and stand apart from training in three ways: some ask for tools that no training sees, values
 //! are also drawn from words that no training sees, and training draws that
 //! are near-duplicates of a held-out request of the same family (ROUGE-L of
 //! 0.75 or more, DroidCall's bound) are drawn again.
@@ -231,9 +235,12 @@ impl Generator {
         draws.shuffle(&mut others);
         others.truncate(self.offered - 1);
         let right = draws.below(others.len() + 1);
-        let (tool, slots) = sheet(draws, of);
-        let mut tools: Vec<Tool> =
-            others.into_iter().map(|other| sheet(draws, other).0).collect();
+        let renamed = split == Split::Training && draws.chance(1, 2);
+        let (tool, slots) = sheet(draws, of, renamed);
+        let mut tools: Vec<Tool> = others
+            .into_iter()
+            .map(|other| sheet(draws, other, renamed).0)
+            .collect();
         tools.insert(right, tool);
 
         let mut spans = Vec::new();
@@ -397,11 +404,18 @@ fn time(draws: &mut Draws) -> (String, String) {
     (format!("{hour:02}:{minute:02}"), spoken)
 }
 
-/// A family's tool under drawn names, its parameters in a drawn order; and
-/// the names of its parameters in the family's order.
-fn sheet(draws: &mut Draws, family: &Family) -> (Tool, Vec<String>) {
-    let mut pick =
-        |names: &[String]| draws.pick(names).cloned().unwrap_or_default();
+/// A family's tool, or the tool under drawn names and its parameters in a
+/// drawn order; and the names of its parameters in the family's order.
+fn sheet(
+    draws: &mut Draws,
+    family: &Family,
+    renamed: bool,
+) -> (Tool, Vec<String>) {
+    let mut pick = |names: &[String]| {
+        let name =
+            if renamed { draws.pick(names) } else { names.first() };
+        name.cloned().unwrap_or_default()
+    };
     let name = pick(&family.names);
     let mut names: Vec<String> = Vec::new();
     for slot in &family.slots {
@@ -431,7 +445,9 @@ fn sheet(draws: &mut Draws, family: &Family) -> (Tool, Vec<String>) {
             required: slot.required,
         })
         .collect();
-    draws.shuffle(&mut parameters);
+    if renamed {
+        draws.shuffle(&mut parameters);
+    }
     (Tool { name, parameters }, names)
 }
 
@@ -480,6 +496,29 @@ mod tests {
         }
         // Every family is still trained on.
         assert_eq!(families.len(), 23);
+    }
+
+    #[test]
+    fn held_out_tools_are_as_they_are_and_training_renames_some() {
+        let generator = generator();
+        let held = generator.held_out(1, 60).unwrap();
+        let families = &generator.families.families;
+        let own = |example: &Example| {
+            let tool = &example.tools[example.right];
+            let family = &families[example.family];
+            let first = |names: &[String]| names[0].clone();
+            let names: Vec<String> =
+                family.slots.iter().map(|slot| first(&slot.names)).collect();
+            tool.name == first(&family.names)
+                && tool.parameters.iter().map(|p| &p.name).eq(&names)
+        };
+        assert!(held.examples.iter().all(own));
+        let renamed = (0..400)
+            .map(|index| generator.training(1, index, &held).unwrap())
+            .filter(|example| !own(example))
+            .count();
+        // Half are drawn anew, and a few of those come out the same.
+        assert!((120..200).contains(&renamed), "{renamed}");
     }
 
     #[test]

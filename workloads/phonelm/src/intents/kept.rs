@@ -124,6 +124,19 @@ impl Kept {
         Ok(Some((file, note.content)))
     }
 
+    /// Writes a text to be read by people, aside and renamed.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(crate) fn write_text(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<(), PhoneLmError> {
+        let path = self.folder.join(name);
+        Ok(assay_kit::write_whole(&path, text.as_bytes())?)
+    }
+
     /// Removes a file that is not needed any more.
     ///
     /// # Errors

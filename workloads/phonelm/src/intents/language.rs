@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::draws::Draws;
 use super::schema::{Kind, Tool, ToolCall, Value};
 use crate::PhoneLmError;
 
@@ -309,6 +310,26 @@ impl Language {
                         tokens.extend(pieces(&number));
                     }
                 },
+            }
+        }
+    }
+
+    /// Appends a word drawn from all: one of the table, a number, or letters
+    /// that are spelled.
+    pub(crate) fn any_word(&self, draws: &mut Draws, tokens: &mut Vec<u32>) {
+        match draws.below(4) {
+            0 => {
+                tokens.push(glue::SPELL);
+                let pairs = 1 + draws.below(3);
+                let first = LETTERS + 26;
+                tokens.extend(
+                    (0..pairs).map(|_| first + draws.below(26 * 26) as u32),
+                );
+            }
+            1 => tokens.push(NUMBERS + draws.below(110) as u32),
+            _ => {
+                let words = self.words.len().max(1);
+                tokens.push(WORDS + draws.below(words) as u32);
             }
         }
     }
