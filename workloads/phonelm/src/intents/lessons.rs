@@ -145,7 +145,7 @@ impl<'a> Lessons<'a> {
         Ok(match draws.below(8) {
             0 => self.passage(draws),
             1 => self.said_again(&training(index)?),
-            2 => self.nonsense(draws),
+            2 | 3 => self.nonsense(draws),
             _ => self.questions(draws, &training(index)?),
         })
     }

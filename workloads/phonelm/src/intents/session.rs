@@ -350,8 +350,11 @@ impl<'a> Answered<'a> {
 
     fn line(&self) -> String {
         let tools = if self.is_seen { "seen" } else { "unseen" };
-        let mut text =
-            format!("{tools}: {}\n  right {}\n", self.request, self.right.trim());
+        let mut text = format!(
+            "{tools}: {}\n  right {}\n",
+            self.request,
+            self.right.trim()
+        );
         for (decoding, answer, is_exact) in &self.answers {
             let mark = if *is_exact { "exact" } else { "other" };
             let answer = answer.trim();
