@@ -1,8 +1,12 @@
 //! Seeded requests with the right call, after DroidCall (facts, section 6.6).
 //!
-//! A prompt offers a few tools under names drawn for it; a request asks for
-//! one of them in a drawn wording. Held-out requests stand apart from
-//! training in three ways: some ask for tools that no training sees, values
+//! A prompt offers a few tools; a request asks for one of them in a drawn
+//! wording. A tool has one sheet, as DroidCall's functions have: the first
+//! name of everything in the file, in the file's order. Half of the prompts of
+//! training offer tools under other names, some of which mean nothing, and with
+//! their parameters in another order, so that sheets are read and not learned
+//! by heart: of tools that no training sees the sheet is all there is. Held-out requests have the
+//! tools as they are, and stand apart from training in three ways: some ask for tools that no training sees, values
 //! are also drawn from words that no training sees, and training draws that
 //! are near-duplicates of a held-out request of the same family (ROUGE-L of
 //! 0.75 or more, DroidCall's bound) are drawn again.
@@ -12,6 +16,7 @@ use std::collections::BTreeMap;
 use super::draws::Draws;
 use super::families::{Families, Family, Slot, Span, Template, Values};
 use super::schema::{Kind, Parameter, Tool, ToolCall, Value};
+use super::times::{NUMBERS, TIME_WORDS, time};
 use crate::PhoneLmError;
 
 /// ROUGE-L from which two requests are near-duplicates.
@@ -231,9 +236,12 @@ impl Generator {
         draws.shuffle(&mut others);
         others.truncate(self.offered - 1);
         let right = draws.below(others.len() + 1);
-        let (tool, slots) = sheet(draws, of);
-        let mut tools: Vec<Tool> =
-            others.into_iter().map(|other| sheet(draws, other).0).collect();
+        let renamed = split == Split::Training && draws.chance(1, 2);
+        let (tool, slots) = self.sheet(draws, of, renamed);
+        let mut tools: Vec<Tool> = others
+            .into_iter()
+            .map(|other| self.sheet(draws, other, renamed).0)
+            .collect();
         tools.insert(right, tool);
 
         let mut spans = Vec::new();
@@ -272,19 +280,96 @@ impl Generator {
     }
 
     /// Words of a pool: in held-out requests half are those that no training
-    /// saw.
+    /// saw. In training half of the values of such a pool are made up: few
+    /// names are soon known by heart, and who knows them need not read.
     fn of_pool(&self, draws: &mut Draws, pool: &str, split: Split) -> String {
         let Some(pool) = self.families.pools.get(pool) else {
             return String::new();
         };
-        let new = split != Split::Training
-            && draws.chance(1, 2)
-            && !pool.held_out.is_empty();
+        let new = !pool.held_out.is_empty() && draws.chance(1, 2);
+        if new && split == Split::Training {
+            return self.made_up(draws);
+        }
         let from = if new { &pool.held_out } else { &pool.train };
         match draws.pick(from) {
             Some(template) => template.words(draws),
             None => String::new(),
         }
+    }
+
+    /// A family's tool, or the tool under drawn names and its parameters in a
+    /// drawn order; and the names of its parameters in the family's order.
+    fn sheet(
+        &self,
+        draws: &mut Draws,
+        family: &Family,
+        renamed: bool,
+    ) -> (Tool, Vec<String>) {
+        let mut pick = |names: &[String]| {
+            let name = if renamed { draws.pick(names) } else { names.first() };
+            name.cloned().unwrap_or_default()
+        };
+        let mut name = pick(&family.names);
+        let mut names: Vec<String> = Vec::new();
+        for slot in &family.slots {
+            // Two parameters of a tool may share a name's word: the first in the
+            // list is its own.
+            let drawn = pick(&slot.names);
+            let free = |name: &String| !names.contains(name);
+            let name = Some(drawn).filter(free);
+            let own = || slot.names.iter().find(|name| free(name)).cloned();
+            let name = name.or_else(own).unwrap_or_else(|| slot.slot.clone());
+            names.push(name);
+        }
+        let mut parameters: Vec<Parameter> = family
+            .slots
+            .iter()
+            .zip(&names)
+            .map(|(slot, name)| Parameter {
+                name: name.clone(),
+                kind: match &slot.values {
+                    Values::Pool { .. } | Values::Digits { .. } => Kind::String,
+                    Values::List { .. } => Kind::List,
+                    Values::Integer { .. } => Kind::Integer,
+                    Values::Time => Kind::Time,
+                    Values::Choice { options } => Kind::Choice(options.clone()),
+                    Values::Boolean { .. } => Kind::Boolean,
+                },
+                required: slot.required,
+            })
+            .collect();
+        if renamed {
+            draws.shuffle(&mut parameters);
+            // A name that nobody could know: all but its last word is another.
+            if draws.chance(1, 2)
+                && let Some((_, last)) = name.rsplit_once('_')
+                && let Some(word) = self.known_word(draws)
+            {
+                name = format!("{word}_{last}");
+            }
+        }
+        (Tool { name, parameters }, names)
+    }
+
+    /// One to three words that mean nothing together: some that training
+    /// knows, some that nobody does.
+    fn made_up(&self, draws: &mut Draws) -> String {
+        let words: Vec<String> = (0..1 + draws.below(3))
+            .map(|_| {
+                let known = draws.chance(1, 2);
+                let word = if known { self.known_word(draws) } else { None };
+                word.unwrap_or_else(|| syllables(draws))
+            })
+            .collect();
+        words.join(" ")
+    }
+
+    /// A word of a value of training.
+    fn known_word(&self, draws: &mut Draws) -> Option<String> {
+        let pools: Vec<_> = self.families.pools.values().collect();
+        let pool = *draws.pick(&pools)?;
+        let value = draws.pick(&pool.train)?.words(draws);
+        draws.pick(&words(&value)).cloned()
     }
 
     /// A value, and what is said for it.
@@ -354,85 +439,23 @@ impl Generator {
     }
 }
 
-/// Numbers in words.
-const NUMBERS: [&str; 13] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
-    "nine", "ten", "eleven", "twelve",
-];
-
-/// Words that times are said with, beside those.
-const TIME_WORDS: &str =
-    "am pm half quarter past to in the morning afternoon evening";
-
-/// A time of the day and how people say it: `19:30`, `7:30 pm`, or `half past
-/// seven in the evening`.
-fn time(draws: &mut Draws) -> (String, String) {
-    let hour = draws.below(24);
-    let form = draws.below(10);
-    let in_words = form >= 8;
-    let minute =
-        if in_words { 15 * draws.below(4) } else { 5 * draws.below(12) };
-    let of_twelve = |hour: usize| (hour + 11) % 12 + 1;
-    let half = if hour < 12 { "am" } else { "pm" };
-    let spoken = match (form, minute) {
-        (0..4, _) => format!("{hour}:{minute:02}"),
-        (4..8, 0) => format!("{} {half}", of_twelve(hour)),
-        (4..8, _) => format!("{}:{minute:02} {half}", of_twelve(hour)),
-        _ => {
-            let part = match hour {
-                0..12 => "in the morning",
-                12..18 => "in the afternoon",
-                _ => "in the evening",
-            };
-            let own = NUMBERS[of_twelve(hour)];
-            let next = NUMBERS[of_twelve(hour + 1)];
-            match minute {
-                0 => format!("{own} {part}"),
-                15 => format!("quarter past {own} {part}"),
-                30 => format!("half past {own} {part}"),
-                _ => format!("quarter to {next} {part}"),
-            }
-        }
-    };
-    (format!("{hour:02}:{minute:02}"), spoken)
-}
-
-/// A family's tool under drawn names, its parameters in a drawn order; and
-/// the names of its parameters in the family's order.
-fn sheet(draws: &mut Draws, family: &Family) -> (Tool, Vec<String>) {
-    let mut pick =
-        |names: &[String]| draws.pick(names).cloned().unwrap_or_default();
-    let name = pick(&family.names);
-    let mut names: Vec<String> = Vec::new();
-    for slot in &family.slots {
-        // Two parameters of a tool may share a name's word: the first in the
-        // list is its own.
-        let drawn = pick(&slot.names);
-        let free = |name: &String| !names.contains(name);
-        let name = Some(drawn).filter(free);
-        let own = || slot.names.iter().find(|name| free(name)).cloned();
-        let name = name.or_else(own).unwrap_or_else(|| slot.slot.clone());
-        names.push(name);
+/// A word that nobody knows: one to three syllables, with a consonant behind
+/// them half of the time.
+fn syllables(draws: &mut Draws) -> String {
+    const CONSONANTS: [char; 20] = [
+        'b', 'c', 'd', 'f', 'g', 'h', 'j', 'k', 'l', 'm', 'n', 'p', 'q', 'r',
+        's', 't', 'v', 'w', 'x', 'z',
+    ];
+    const VOWELS: [char; 6] = ['a', 'e', 'i', 'o', 'u', 'y'];
+    let mut word = String::new();
+    for _ in 0..1 + draws.below(3) {
+        word.extend(draws.pick(&CONSONANTS));
+        word.extend(draws.pick(&VOWELS));
     }
-    let mut parameters: Vec<Parameter> = family
-        .slots
-        .iter()
-        .zip(&names)
-        .map(|(slot, name)| Parameter {
-            name: name.clone(),
-            kind: match &slot.values {
-                Values::Pool { .. } | Values::Digits { .. } => Kind::String,
-                Values::List { .. } => Kind::List,
-                Values::Integer { .. } => Kind::Integer,
-                Values::Time => Kind::Time,
-                Values::Choice { options } => Kind::Choice(options.clone()),
-                Values::Boolean { .. } => Kind::Boolean,
-            },
-            required: slot.required,
-        })
-        .collect();
-    draws.shuffle(&mut parameters);
-    (Tool { name, parameters }, names)
+    if draws.chance(1, 2) {
+        word.extend(draws.pick(&CONSONANTS));
+    }
+    word
 }
 
 #[cfg(test)]
@@ -483,6 +506,29 @@ mod tests {
     }
 
     #[test]
+    fn held_out_tools_are_as_they_are_and_training_renames_some() {
+        let generator = generator();
+        let held = generator.held_out(1, 60).unwrap();
+        let families = &generator.families.families;
+        let own = |example: &Example| {
+            let tool = &example.tools[example.right];
+            let family = &families[example.family];
+            let first = |names: &[String]| names[0].clone();
+            let names: Vec<String> =
+                family.slots.iter().map(|slot| first(&slot.names)).collect();
+            tool.name == first(&family.names)
+                && tool.parameters.iter().map(|p| &p.name).eq(&names)
+        };
+        assert!(held.examples.iter().all(own));
+        let renamed = (0..400)
+            .map(|index| generator.training(1, index, &held).unwrap())
+            .filter(|example| !own(example))
+            .count();
+        // Half are drawn anew, and a few of those come out the same.
+        assert!((150..210).contains(&renamed), "{renamed}");
+    }
+
+    #[test]
     fn every_call_is_one_of_an_offered_tool_and_reads_back() {
         let generator = generator();
         let texts = generator.texts();
@@ -517,21 +563,6 @@ mod tests {
         assert_ne!(draw(1, 5).unwrap(), draw(2, 5).unwrap());
         let again = generator.held_out(1, 10).unwrap();
         assert_eq!(held.examples, again.examples);
-    }
-
-    #[test]
-    fn times_are_said_in_ways_that_mean_them() {
-        let mut said = BTreeMap::new();
-        for stream in 0..20_000 {
-            let (time, spoken) = time(&mut Draws::new(1, stream));
-            assert!(super::super::schema::is_time(&time), "{time}");
-            let before = said.insert(spoken.clone(), time.clone());
-            assert!(before.is_none_or(|b| b == time), "{spoken}");
-        }
-        assert_eq!(said["half past seven in the evening"], "19:30");
-        assert_eq!(said["quarter to one in the afternoon"], "12:45");
-        assert_eq!(said["12 am"], "00:00");
-        assert_eq!(said["7:05"], "07:05");
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Which answers are right: DroidCall's exact and soft accuracy (facts,
 //! section 6.6), each over the same held-out requests.
 //!
-//! Exact: the tool and every argument, and no other. Soft: nothing where the
-//! tool is another; else the share of arguments that are right among those
-//! that are right or given (a call without any has all of them). DroidCall
-//! says that a call that is not wholly right counts by its right parameters;
-//! that superfluous ones count against it is our reading.
+//! Exact: the tool and every argument, and no other. Soft, as their
+//! `result_checker.py` counts: nothing where the tool is another or the
+//! answer no JSON; else the share of the tool's parameters, all that it
+//! declares, that are as they should be, those left out rightly among them.
+//! It asks for no more: an argument that is missing or that the tool does not
+//! declare costs the exact point alone. Where they compare some texts by
+//! meaning, with a language model, texts are compared letter by letter here.
 
 use assay_statistics::wilson;
+use serde_json::Value as Json;
 
 use super::language::{Language, glue};
-use super::schema::{Tool, ToolCall};
+use super::schema::{Tool, ToolCall, Value};
 use crate::PhoneLmError;
 
 /// Of the intervals.
@@ -50,33 +53,36 @@ impl Mark {
     ) -> Self {
         let mut parts = answer.split(|token| *token == glue::END);
         let text = language.render(parts.next().unwrap_or_default());
+        let soft = soft(&text, tools, right);
         match ToolCall::from_text(&text, tools) {
-            Ok(call) => Self {
-                is_well_formed: true,
-                is_exact: call == *right,
-                soft: soft(&call, right),
-            },
-            Err(_) => Self::default(),
+            Ok(call) => {
+                Self { is_well_formed: true, is_exact: call == *right, soft }
+            }
+            Err(_) => Self { soft, ..Self::default() },
         }
     }
 }
 
-/// The soft accuracy of a call.
-fn soft(call: &ToolCall, right: &ToolCall) -> f64 {
-    if call.name != right.name {
+/// The soft accuracy of an answer's text.
+fn soft(text: &str, tools: &[Tool], right: &ToolCall) -> f64 {
+    let json: Json = serde_json::from_str(text).unwrap_or_default();
+    let tool = tools.iter().find(|tool| tool.name == right.name);
+    let name = json.get("name").and_then(Json::as_str);
+    let Some(tool) = tool.filter(|tool| name == Some(&tool.name)) else {
         return 0.0;
-    }
-    let same = right
-        .arguments
+    };
+    let given = json.get("arguments");
+    let same = tool
+        .parameters
         .iter()
-        .filter(|(name, value)| call.arguments.get(*name) == Some(*value))
+        .filter(|parameter| {
+            let given = given.and_then(|all| all.get(&parameter.name));
+            let right = right.arguments.get(&parameter.name);
+            given.is_some() == right.is_some()
+                && given.and_then(Value::from_json).as_ref() == right
+        })
         .count();
-    let extra = call
-        .arguments
-        .keys()
-        .filter(|name| !right.arguments.contains_key(*name))
-        .count();
-    match right.arguments.len() + extra {
+    match tool.parameters.len() {
         0 => 1.0,
         all => same as f64 / all as f64,
     }
@@ -117,33 +123,44 @@ mod tests {
 
     use super::*;
     use crate::intents::generator::Generator;
-    use crate::intents::schema::Value;
-
-    fn call(name: &str, arguments: &[(&str, &str)]) -> ToolCall {
-        let text = |value: &str| Value::Text(value.to_owned());
-        ToolCall {
-            name: name.to_owned(),
-            arguments: arguments
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), text(value)))
-                .collect::<BTreeMap<_, _>>(),
-        }
-    }
+    use crate::intents::schema::{Kind, Parameter};
 
     #[test]
-    fn soft_accuracy_is_the_share_of_right_arguments() {
-        let right = call("a", &[("x", "1"), ("y", "2")]);
-        for (found, share) in [
-            (right.clone(), 1.0),
-            (call("b", &[("x", "1"), ("y", "2")]), 0.0),
-            (call("a", &[("x", "1"), ("y", "3")]), 0.5),
-            (call("a", &[("x", "1")]), 0.5),
-            (call("a", &[("x", "1"), ("z", "2")]), 1.0 / 3.0),
-            (call("a", &[]), 0.0),
+    fn soft_accuracy_is_the_share_of_parameters_that_are_right() {
+        let parameter = |name: &str| Parameter {
+            name: name.to_owned(),
+            kind: Kind::String,
+            required: name == "x",
+        };
+        let tool = |name: &str, parameters: &[&str]| Tool {
+            name: name.to_owned(),
+            parameters: parameters.iter().map(|p| parameter(p)).collect(),
+        };
+        let tools = [tool("a", &["x", "y", "z", "w"]), tool("b", &[])];
+        let arguments = [("x", "1"), ("y", "2")].map(|(name, value)| {
+            (name.to_owned(), Value::Text(value.to_owned()))
+        });
+        let right =
+            ToolCall { name: "a".into(), arguments: BTreeMap::from(arguments) };
+        for (arguments, share) in [
+            (r#"{"x":"1","y":"2"}"#, 1.0),
+            (r#"{"x":"1","y":"3"}"#, 0.75),
+            (r#"{"x":"1"}"#, 0.75),
+            // Not well formed, and yet three of four.
+            (r#"{"y":"2"}"#, 0.75),
+            (r#"{"x":"1","y":"2","v":"5"}"#, 1.0),
+            (r#"{"x":1,"y":"2","z":null}"#, 0.5),
+            ("{}", 0.5),
+            ("7", 0.5),
         ] {
-            assert_eq!(soft(&found, &right), share, "{found:?}");
+            let text = format!(r#"{{"name":"a","arguments":{arguments}}}"#);
+            assert_eq!(soft(&text, &tools, &right), share, "{text}");
         }
-        assert_eq!(soft(&call("a", &[]), &call("a", &[])), 1.0);
+        let other = r#"{"name":"b","arguments":{}}"#;
+        assert_eq!(soft(other, &tools, &right), 0.0);
+        assert_eq!(soft("no", &tools, &right), 0.0);
+        let bare = ToolCall { name: "b".into(), arguments: BTreeMap::new() };
+        assert_eq!(soft(other, &tools, &bare), 1.0);
     }
 
     #[test]

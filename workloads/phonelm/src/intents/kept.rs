@@ -6,8 +6,6 @@ use burn::module::Module;
 
 use crate::PhoneLmError;
 
-pub(crate) use assay_kit::values_under as under;
-
 /// Before the names of a model's weights.
 const WEIGHTS: &str = "weights.";
 

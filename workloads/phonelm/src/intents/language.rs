@@ -15,94 +15,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::draws::Draws;
+pub(super) use super::glue;
 use super::schema::{Kind, Tool, ToolCall, Value};
 use crate::PhoneLmError;
 
 /// Tokens of the language, rows of the model's table.
 pub(crate) const VOCABULARY: usize = 1664;
-
-/// Tokens of glue and of marks, by what they write.
-pub(crate) mod glue {
-    /// Nothing: fills rows up on the right.
-    pub(crate) const PAD: u32 = 0;
-    /// The end of an answer or of a document.
-    pub(crate) const END: u32 = 1;
-    /// Before a request, or a question about it.
-    pub(crate) const ASK: u32 = 2;
-    /// Before an answer.
-    pub(crate) const ANSWER: u32 = 3;
-    /// Before a tool's name.
-    pub(crate) const OPEN: u32 = 4;
-    /// Between a tool's name and its first parameter's.
-    pub(crate) const FIRST: u32 = 5;
-    /// After the name of a tool without arguments.
-    pub(crate) const NONE: u32 = 6;
-    /// Between a name and a string.
-    pub(crate) const TEXT: u32 = 7;
-    /// Between a name and a number or a truth.
-    pub(crate) const BARE: u32 = 8;
-    /// Between a name and a list of strings.
-    pub(crate) const ITEMS: u32 = 9;
-    /// After a string, before the next name.
-    pub(crate) const NEXT: u32 = 10;
-    /// After the last string.
-    pub(crate) const CLOSE: u32 = 11;
-    /// After a number or a truth, before the next name.
-    pub(crate) const BARE_NEXT: u32 = 12;
-    /// After the last number or truth.
-    pub(crate) const BARE_CLOSE: u32 = 13;
-    /// Between two strings of a list.
-    pub(crate) const ITEM: u32 = 14;
-    /// After a list, before the next name.
-    pub(crate) const ITEMS_NEXT: u32 = 15;
-    /// After the last list.
-    pub(crate) const ITEMS_CLOSE: u32 = 16;
-    /// Between two choices.
-    pub(crate) const BAR: u32 = 17;
-    /// After the type of a parameter that may be left out.
-    pub(crate) const OPTIONAL: u32 = 18;
-    /// Before a word that is spelled.
-    pub(crate) const SPELL: u32 = 19;
-    /// A colon.
-    pub(crate) const COLON: u32 = 20;
-    /// A comma.
-    pub(crate) const COMMA: u32 = 21;
-    /// A full stop.
-    pub(crate) const STOP: u32 = 22;
-    /// A question mark.
-    pub(crate) const QUESTION: u32 = 23;
-    /// An exclamation mark.
-    pub(crate) const EXCLAMATION: u32 = 24;
-
-    /// What each of them writes.
-    pub(crate) const TEXTS: [&str; 25] = [
-        "",
-        "\n",
-        "\n? ",
-        "\n= ",
-        "{\"name\":\"",
-        "\",\"arguments\":{\"",
-        "\",\"arguments\":{}}",
-        "\":\"",
-        "\":",
-        "\":[\"",
-        "\",\"",
-        "\"}}",
-        ",\"",
-        "}}",
-        "\",\"",
-        "\"],\"",
-        "\"]}}",
-        "|",
-        "?",
-        "",
-        ":",
-        ",",
-        ".",
-        "?",
-        "!",
-    ];
-}
 
 /// The first number, `0`; after `9` stand `00` to `99`.
 const NUMBERS: u32 = glue::TEXTS.len() as u32;
@@ -309,6 +228,29 @@ impl Language {
                         tokens.extend(pieces(&number));
                     }
                 },
+            }
+        }
+    }
+
+    /// Appends a word drawn from all: one of the table, a number, or letters
+    /// that are spelled.
+    pub(crate) fn any_word(&self, draws: &mut Draws, tokens: &mut Vec<u32>) {
+        match draws.below(5) {
+            sort @ (0 | 1) => {
+                tokens.push(glue::SPELL);
+                let (first, pairs) = match sort {
+                    0 => (LETTERS + 26, 26 * 26),
+                    _ => (PIECES + 10, 100),
+                };
+                let count = 1 + draws.below(4);
+                tokens.extend(
+                    (0..count).map(|_| first + draws.below(pairs) as u32),
+                );
+            }
+            2 => tokens.push(NUMBERS + draws.below(110) as u32),
+            _ => {
+                let words = self.words.len().max(1);
+                tokens.push(WORDS + draws.below(words) as u32);
             }
         }
     }

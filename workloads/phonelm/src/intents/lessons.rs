@@ -2,8 +2,8 @@
 //! requests with the right calls.
 //!
 //! Before it sees a call it reads prose (*Alice's Adventures in Wonderland*,
-//! public domain; the passages of `assay-slm`), says requests again word by
-//! word, and answers questions about them in words: which tool would do, what
+//! public domain; the passages of `assay-slm`), says requests and words without
+//! sense again one by one, and answers questions about them in words: which tool would do, what
 //! the value of one parameter is. So the base model knows words, tools and
 //! how to copy, as a model that was pre-trained on much text does, but not
 //! what a call is: putting it together in JSON is left to fine-tuning.
@@ -29,6 +29,9 @@ const BESIDE: u64 = 1 << 48;
 
 /// Questions about one request at most.
 const QUESTIONS: usize = 3;
+
+/// Words of a row without sense, at least; at most one less than twice these.
+const NONSENSE: usize = 12;
 
 /// Tokens of prose that the passages are cut from, in `assay-slm`'s count: two
 /// thirds of the book.
@@ -141,7 +144,8 @@ impl<'a> Lessons<'a> {
         let draws = &mut Draws::new(self.seed, BESIDE + index);
         Ok(match draws.below(8) {
             0 => self.passage(draws),
-            1 | 2 => self.said_again(&training(index)?),
+            1 => self.said_again(&training(index)?),
+            2 | 3 => self.nonsense(draws),
             _ => self.questions(draws, &training(index)?),
         })
     }
@@ -160,6 +164,23 @@ impl<'a> Lessons<'a> {
         row.tokens = self.language.prompt(sheets, &example.request);
         self.answer(&mut row, &example.request);
         row
+    }
+
+    /// Tokens without sense, and some of them again: where nothing can be
+    /// guessed, copying is all there is to learn.
+    fn nonsense(&self, draws: &mut Draws) -> Row {
+        let mut tokens = vec![glue::ASK];
+        let count = NONSENSE + draws.below(NONSENSE);
+        for _ in 0..count {
+            self.language.any_word(draws, &mut tokens);
+        }
+        let said = tokens[1..].to_vec();
+        tokens.push(glue::ANSWER);
+        let start = tokens.len();
+        tokens.extend(said);
+        tokens.push(glue::END);
+        let end = tokens.len();
+        Row { tokens, answers: vec![std::ops::Range { start, end }] }
     }
 
     /// A request, and questions about it with answers in words.

@@ -20,6 +20,7 @@ mod call;
 mod draws;
 mod families;
 mod generator;
+mod glue;
 mod grammar;
 mod judge;
 mod kept;
@@ -28,6 +29,7 @@ mod lessons;
 mod model;
 mod schema;
 mod session;
+mod times;
 mod tuning;
 
 pub(crate) use call::CallSession;

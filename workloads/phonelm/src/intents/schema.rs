@@ -268,7 +268,7 @@ impl Tool {
 }
 
 impl Value {
-    fn from_json(value: &Json) -> Option<Self> {
+    pub(super) fn from_json(value: &Json) -> Option<Self> {
         match value {
             Json::String(text) => Some(Self::Text(text.clone())),
             Json::Bool(truth) => Some(Self::Boolean(*truth)),

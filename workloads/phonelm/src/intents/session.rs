@@ -11,14 +11,14 @@ use std::time::Instant;
 
 use assay_kit::Parameters;
 use assay_measure::{Context, Pace, Progress, Session, Watch, WorkloadError};
-use assay_schema::{Better, Metric, Reading, Seconds, Verification};
+use assay_schema::{Better, Metric, Seconds, Verification};
 use assay_slm::{Config, Decoder};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Prompt, answers, check};
-use super::generator::{Generator, HeldOut};
+use super::generator::{Example, Generator, HeldOut};
 use super::judge::{Mark, Score};
 use super::kept::{Kept, weights, with_weights};
 use super::language::Language;
@@ -29,7 +29,7 @@ use crate::PhoneLmError;
 use crate::request::{Call, Methods, Tuning};
 
 /// Raised whenever stages change in what no constant says.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// A stage of the study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +204,8 @@ impl TuningSession {
         Ok((model.valid(), trained.seconds, metrics))
     }
 
-    /// A model's answers to the held-out requests, judged.
+    /// A model's answers to the held-out requests, judged; with a run's
+    /// folder they are written beside its stages, to be read.
     fn judge(
         &self,
         stage: Stage,
@@ -212,6 +213,10 @@ impl TuningSession {
     ) -> Result<Vec<Metric>, PhoneLmError> {
         let mut metrics = Vec::new();
         let examples = &self.held.examples;
+        let mut told: Vec<Answered<'_>> = examples
+            .iter()
+            .map(|one| Answered::new(&self.language, one))
+            .collect();
         for (decoding, is_bound) in [("free", false), ("constrained", true)] {
             let prompts: Vec<Prompt<'_>> = examples
                 .iter()
@@ -223,9 +228,13 @@ impl TuningSession {
             let found = answers(model, &self.config, &self.language, &prompts)?;
             let (mut all, mut seen, mut unseen) =
                 (Score::default(), Score::default(), Score::default());
-            for (answer, one) in found.iter().zip(examples) {
+            for ((answer, one), told) in
+                found.iter().zip(examples).zip(&mut told)
+            {
                 let mark =
                     Mark::of(&self.language, answer, &one.tools, &one.call);
+                let text = self.language.render(answer);
+                told.answers.push((decoding, text, mark.is_exact));
                 all.add(mark);
                 if one.is_seen { seen.add(mark) } else { unseen.add(mark) }
             }
@@ -243,6 +252,10 @@ impl TuningSession {
                 metrics.push(share("exact_high", high).at(at));
                 metrics.push(share("soft", score.soft()).at(at));
             }
+        }
+        if let Some(kept) = &self.kept {
+            let lines: String = told.iter().map(Answered::line).collect();
+            kept.write_text(&format!("answers-{}.txt", stage.place()), &lines)?;
         }
         Ok(metrics)
     }
@@ -314,6 +327,43 @@ impl TuningSession {
     }
 }
 
+/// A held-out request beside what was answered, to be read.
+struct Answered<'a> {
+    request: &'a str,
+    right: String,
+    is_seen: bool,
+    /// Decoding, text, whether it is exact.
+    answers: Vec<(&'static str, String, bool)>,
+}
+
+impl<'a> Answered<'a> {
+    fn new(language: &Language, example: &'a Example) -> Self {
+        let tool = &example.tools[example.right];
+        let right = language.render(&language.call(tool, &example.call));
+        Self {
+            request: &example.request,
+            right,
+            is_seen: example.is_seen,
+            answers: Vec::new(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let tools = if self.is_seen { "seen" } else { "unseen" };
+        let mut text = format!(
+            "{tools}: {}\n  right {}\n",
+            self.request,
+            self.right.trim()
+        );
+        for (decoding, answer, is_exact) in &self.answers {
+            let mark = if *is_exact { "exact" } else { "other" };
+            let answer = answer.trim();
+            text.push_str(&format!("  {decoding}, {mark}: {answer}\n"));
+        }
+        text
+    }
+}
+
 /// A share of answers.
 fn share(name: &str, value: f64) -> Metric {
     Metric::value(name, "1", Better::Higher, value)
@@ -323,18 +373,8 @@ fn share(name: &str, value: f64) -> Metric {
 fn report(watch: &mut Watch<'_>, stage: Stage, told: Told) {
     watch.record(stage.part(), Seconds(told.seconds));
     watch.record("evaluate", Seconds(told.judging));
-    for Metric { name, unit, better, at, reading } in told.metrics {
-        let Reading::Value(value) = reading else { continue };
-        let places: Vec<(&str, &str)> =
-            at.iter().map(|(axis, place)| (&**axis, &**place)).collect();
-        match *places.as_slice() {
-            [] => watch.quality(name, &unit, better, value),
-            [a] => watch.quality_at(name, &unit, better, value, [a]),
-            [a, b] => watch.quality_at(name, &unit, better, value, [a, b]),
-            [a, b, c, ..] => {
-                watch.quality_at(name, &unit, better, value, [a, b, c]);
-            }
-        }
+    for metric in told.metrics {
+        watch.tell(metric);
     }
 }
 
@@ -368,6 +408,8 @@ impl Session for TuningSession {
 
 #[cfg(test)]
 mod tests {
+    use assay_schema::Reading;
+
     use super::*;
 
     fn session(folder: Option<&std::path::Path>) -> TuningSession {

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use assay_kernels::AdamW;
 use assay_kit::{
-    Named, Optimizer, OptimizerState, Parameters, floats, parameter_shapes,
+    Named, Optimizer, Parameters, floats, moment_tensors, moments_of,
+    parameter_shapes,
 };
 use assay_slm::{ADAMW, Decoder};
 use assay_trace::{Tape, inner};
@@ -17,7 +18,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Kept, under, weights, with_weights};
+use super::kept::{Kept, weights, with_weights};
 use super::model::{self, LONGEST, Learned, Row};
 use crate::PhoneLmError;
 
@@ -218,16 +219,8 @@ impl Course<'_> {
             return Ok((model, optimizer, Progress::default()));
         };
         let model = with_weights(model, &file)?;
-        let mut second = under(&file, "second.")?;
-        let moments = under(&file, "first.")?
-            .into_iter()
-            .map(|(name, first)| {
-                let second = second.remove(&name).unwrap_or_default();
-                (name, [first, second])
-            })
-            .collect();
         let steps = u32::try_from(progress.steps).unwrap_or(u32::MAX);
-        optimizer.restore(&model, &OptimizerState { steps, moments })?;
+        optimizer.restore(&model, &moments_of(&file, steps)?)?;
         Ok((model, optimizer, progress))
     }
 
@@ -246,16 +239,7 @@ impl Course<'_> {
 /// All that the next step depends on.
 fn tensors(model: &Decoder, optimizer: &Optimizer) -> Vec<Named> {
     let mut tensors = weights(model);
-    let state = optimizer.state(model);
-    for (name, [first, second]) in state.moments {
-        for (prefix, values) in [("first.", first), ("second.", second)] {
-            tensors.push((
-                format!("{prefix}{name}"),
-                vec![values.len()],
-                values,
-            ));
-        }
-    }
+    tensors.extend(moment_tensors(&optimizer.state(model)));
     tensors
 }
 
