@@ -56,9 +56,9 @@ pub(crate) const INTENTS_PHASES: [&str; 2] = ["fine-tune", "call"];
 /// Held-out requests by default: as many as DroidCall tests with.
 pub(crate) const TESTED: usize = 200;
 /// Training steps of the intents' model before it sees a call.
-pub(crate) const PRETRAIN_STEPS: usize = 1_200;
+pub(crate) const PRETRAIN_STEPS: usize = 4_000;
 /// Training steps with calls.
-pub(crate) const TUNE_STEPS: usize = 1_200;
+pub(crate) const TUNE_STEPS: usize = 3_000;
 /// Rank of the adapters, as in the authors' `config_phonelm_1.5b_call.yaml`.
 pub(crate) const RANK: usize = 8;
 
