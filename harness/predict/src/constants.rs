@@ -15,6 +15,7 @@ pub(crate) struct Constants {
     #[serde(rename = "format_version")]
     _format_version: u32,
     pub(crate) measured: Measured,
+    pub(crate) calibrated: Calibrated,
     gpu: Class,
     cpu: Class,
     npu: Class,
@@ -30,6 +31,30 @@ pub(crate) struct Measured {
     pub(crate) memory: f64,
     #[serde(rename = "source")]
     _source: String,
+}
+
+/// What a calibration may move of a unit that a roofline prices.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Calibrated {
+    compute: f64,
+    memory: f64,
+    output: f64,
+    launch: f64,
+    /// Seconds of a product's output that the factor 1 stands for.
+    pub(crate) output_s: f64,
+    /// Rows that each constant needs.
+    pub(crate) rows: usize,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+impl Calibrated {
+    /// Expected deviations of the factors' logarithms, in the order of
+    /// [`Factors::NAMES`](crate::machine::Factors::NAMES).
+    pub(crate) fn deviations(&self) -> Vec<f64> {
+        vec![self.compute, self.memory, self.output, self.launch]
+    }
 }
 
 /// Constants of a class of units.

@@ -38,6 +38,10 @@ struct DeclaredClass {
     /// Constants that an overlay may move, and the deviation of the logarithm
     /// that is expected of a device.
     device: BTreeMap<String, f64>,
+    /// Of some of them, the deviation that an overlay expects, where that is
+    /// not [`OVERLAY`] times the one above.
+    #[serde(default)]
+    overlay: BTreeMap<String, f64>,
     /// Constants that a family may move.
     family: Vec<String>,
     #[serde(default)]
@@ -50,6 +54,9 @@ struct Declaration {
     prior: f64,
     low: Option<f64>,
     high: Option<f64>,
+    /// The least that an overlay or a family may make of it; half of `low`
+    /// unless stated.
+    least: Option<f64>,
 }
 
 /// `constants/fitted.toml`.
@@ -139,6 +146,10 @@ pub(crate) struct Band {
 /// Logarithm of the band's half width in a class without rows.
 const UNKNOWN_BAND: f64 = 0.47;
 
+/// A device may deviate this much more from its family's or the joint
+/// constants than the middle of all devices lets one.
+const OVERLAY: f64 = 2.0;
+
 /// Constants of every class.
 #[derive(Clone, Debug)]
 pub(crate) struct Library {
@@ -157,6 +168,11 @@ pub(crate) struct Entry {
     /// Indices that an overlay may move, with the expected deviation of the
     /// logarithm.
     pub(crate) device: Vec<(usize, f64)>,
+    /// The deviations that an overlay expects, in the order of `device`.
+    pub(crate) overlay: Vec<f64>,
+    /// The least of each constant after multipliers; `None` for what is not
+    /// fitted.
+    least: Vec<Option<f64>>,
     /// Indices that a family may move.
     pub(crate) family: Vec<usize>,
     /// Joint values.
@@ -239,6 +255,14 @@ impl Entry {
         for name in constants.keys() {
             at(name)?;
         }
+        for name in declared.overlay.keys() {
+            if !declared.device.contains_key(name) {
+                return Err(format!(
+                    "classes.toml: {}: overlay: `{name}` is not among `device`",
+                    class.name()
+                ));
+            }
+        }
         let mut entry = Self {
             prior: Vec::new(),
             bounds: Vec::new(),
@@ -248,6 +272,15 @@ impl Entry {
                 .iter()
                 .map(|(name, deviation)| Ok((at(name)?, *deviation)))
                 .collect::<Result<_, String>>()?,
+            overlay: declared
+                .device
+                .iter()
+                .map(|(name, deviation)| {
+                    let own = declared.overlay.get(name).copied();
+                    own.unwrap_or(deviation * OVERLAY)
+                })
+                .collect(),
+            least: Vec::new(),
             family: declared.family.iter().map(at).collect::<Result<_, _>>()?,
             joint: Vec::new(),
             families: BTreeMap::new(),
@@ -264,6 +297,8 @@ impl Entry {
                 .unwrap_or(is.prior);
             entry.prior.push(is.prior * times);
             entry.bounds.push(is.low.zip(is.high));
+            let least = is.least.or(is.low.map(|low| low * 0.5));
+            entry.least.push(least);
             entry.joint.push(value * times);
         }
         for (&family, is) in fitted.iter().flat_map(|f| &f.family) {
@@ -322,8 +357,8 @@ impl Entry {
         ((-band.low.ln()).max(0.03), band.high.ln().max(0.03))
     }
 
-    /// Multiplies values. What has bounds stays between half the low and one
-    /// and a half of the high one.
+    /// Multiplies values. What has bounds stays between its least (half the
+    /// low one unless stated) and one and a half of the high one.
     pub(crate) fn multiply(
         &self,
         values: &mut [f64],
@@ -331,8 +366,10 @@ impl Entry {
     ) {
         for (at, times) in times {
             values[at] *= times;
-            if let Some((low, high)) = self.bounds[at] {
-                values[at] = values[at].clamp(low * 0.5, high * 1.5);
+            if let Some((_, high)) = self.bounds[at]
+                && let Some(least) = self.least[at]
+            {
+                values[at] = values[at].clamp(least, high * 1.5);
             }
         }
     }

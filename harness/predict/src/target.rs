@@ -1,5 +1,7 @@
 //! A profile's unit ready to predict: facts, models, overlay, bands.
 
+use std::collections::BTreeMap;
+
 use assay_hardware_profiles::{HardwareProfile, Overlay, Unit, UnitName};
 use assay_schema::{Estimate, Precision, Runtime, Seconds};
 use assay_trace::OperatorKind;
@@ -10,7 +12,7 @@ use crate::constants::Constants;
 use crate::graph_time::{Priced, graph_times};
 use crate::kernels::{Kernel, Launches};
 use crate::library::{Distance, Library, Resolved};
-use crate::machine::Machine;
+use crate::machine::{Factors, Machine};
 use crate::models::Class;
 use crate::place::place;
 use crate::residuals::Residuals;
@@ -40,6 +42,8 @@ enum Model {
     /// and every machine that was probed.
     Roofline {
         machine: Machine,
+        /// The unit as a calibration found it under a runtime.
+        calibrated: BTreeMap<Runtime, Calibrated>,
         table: Table,
         /// Natural logarithm of the band's half width.
         band: f64,
@@ -47,6 +51,47 @@ enum Model {
     /// A model a class: GPUs.
     Classes(Vec<Resolved>),
 }
+
+/// A unit that a roofline prices, as an overlay has it.
+#[derive(Clone, Debug)]
+struct Calibrated {
+    machine: Machine,
+    /// Natural logarithm of the band's half width.
+    band: f64,
+}
+
+impl Calibrated {
+    /// What an overlay says of each runtime. Its band comes from the rows that
+    /// its fit held out; without any it is the unit's, `stated`.
+    fn all(
+        machine: &Machine,
+        overlay: Option<&Overlay>,
+        stated: f64,
+    ) -> Result<BTreeMap<Runtime, Self>, PredictError> {
+        let mut found = BTreeMap::new();
+        for runtime in Runtime::ALL {
+            let class = Factors::class(runtime);
+            let Some(own) = overlay.and_then(|o| o.classes.get(&class)) else {
+                continue;
+            };
+            let machine = machine.times(Factors::read(&own.times))?;
+            let band = match own.error.n {
+                0 => stated,
+                _ => (1.0 + WITHIN * own.error.after).ln().max(LEAST_BAND),
+            };
+            found.insert(runtime, Self { machine, band });
+        }
+        Ok(found)
+    }
+}
+
+/// 80 % of a normal distribution lie within this many mean absolute
+/// deviations of its middle.
+const WITHIN: f64 = 1.606;
+
+/// The least logarithm of a band's half width beside a measured table or a
+/// calibration.
+const LEAST_BAND: f64 = 0.05;
 
 /// Whether models by class price a unit: GPUs that were not probed.
 pub(crate) fn has_class_models(name: UnitName, unit: &Unit) -> bool {
@@ -132,7 +177,14 @@ impl Target {
             let table = Table::of(unit, precision);
             let stated = (1.0 + Constants::get()?.class(name).band).ln();
             let band = probed_band(&machine, &ceilings, unit, precision);
-            Model::Roofline { machine, table, band: band.unwrap_or(stated) }
+            // A probe's table knows more than constants of whole graphs.
+            let calibrated = if unit.efficiency.is_empty() {
+                Calibrated::all(&machine, overlay, stated)?
+            } else {
+                BTreeMap::new()
+            };
+            let band = band.unwrap_or(stated);
+            Model::Roofline { machine, calibrated, table, band }
         };
         let wanted = precision.compute();
         let substitute = (served.format != wanted).then(|| {
@@ -162,11 +214,29 @@ impl Target {
         Class::of(kind, runtime, thin, self.ceilings.on_matrix_unit)
     }
 
-    /// The time of one kernel of a class.
+    /// The same unit with other factors under a runtime: what a fit tries.
+    /// Nothing changes where models by class price.
+    pub(crate) fn with(
+        &self,
+        runtime: Runtime,
+        factors: Factors,
+    ) -> Result<Self, PredictError> {
+        let mut tried = self.clone();
+        if let Model::Roofline { machine, calibrated, band, .. } =
+            &mut tried.model
+        {
+            let machine = machine.times(factors)?;
+            calibrated.insert(runtime, Calibrated { machine, band: *band });
+        }
+        Ok(tried)
+    }
+
+    /// The time of one kernel of a class under a runtime.
     pub(crate) fn kernel_times(
         &self,
         kernel: &Kernel,
         class: Class,
+        runtime: Runtime,
     ) -> Result<Times, PredictError> {
         let times = match &self.model {
             Model::Classes(classes) => class.times(
@@ -178,7 +248,9 @@ impl Target {
                 let joint = &Library::get()?.entry(class).joint;
                 class.times(joint, &self.ceilings, kernel)
             }
-            Model::Roofline { machine, table, .. } => {
+            Model::Roofline { machine, calibrated, table, .. } => {
+                let own = calibrated.get(&runtime);
+                let machine = own.map_or(machine, |own| &own.machine);
                 Some(roofline_times(machine, table, &self.ceilings, kernel))
             }
         };
@@ -208,8 +280,9 @@ impl Target {
         kind: &OperatorKind,
     ) -> Result<Seconds, PredictError> {
         let kernel = Kernel::alone(kind, self.precision);
-        let class = self.class(kind, Runtime::Kernel, false);
-        Ok(Seconds(self.kernel_times(&kernel, class)?.total()))
+        let runtime = Runtime::Kernel;
+        let class = self.class(kind, runtime, false);
+        Ok(Seconds(self.kernel_times(&kernel, class, runtime)?.total()))
     }
 
     /// The time of all kernels as a runtime launches them.
@@ -245,20 +318,23 @@ impl Target {
             launches,
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                Ok((class, self.kernel_times(kernel, class)?, host(class)))
+                let times = self.kernel_times(kernel, class, runtime)?;
+                Ok((class, times, host(class)))
             },
             call,
             self.unit == UnitName::Cpu,
         )
     }
 
-    /// Whether the overlay has something to say of a class.
-    fn moves(&self, class: Class) -> bool {
+    /// Whether the overlay has something to say of a class under a runtime.
+    fn moves(&self, class: Class, runtime: Runtime) -> bool {
         match &self.model {
             Model::Classes(classes) => {
                 classes[class.index()].distance == Distance::Overlay
             }
-            Model::Roofline { .. } => self.residuals.cover(class),
+            Model::Roofline { calibrated, .. } => {
+                calibrated.contains_key(&runtime) || self.residuals.cover(class)
+            }
         }
     }
 
@@ -268,10 +344,15 @@ impl Target {
     pub(crate) fn banded(
         &self,
         priced: &Priced,
+        runtime: Runtime,
     ) -> Result<Estimate, PredictError> {
         let total = priced.times.total();
         let (low, high) = match &self.model {
-            Model::Roofline { band, .. } => (*band, *band),
+            Model::Roofline { calibrated, band, .. } => {
+                let own = calibrated.get(&runtime);
+                let band = own.map_or(*band, |own| own.band);
+                (band, band)
+            }
             Model::Classes(classes) => {
                 let library = Library::get()?;
                 let (mut low, mut high) = (0.0, 0.0);
@@ -296,7 +377,10 @@ impl Target {
             method += &format!("; {substitute}");
         }
         if let Some(overlay) = &self.overlay
-            && priced.by_class.iter().any(|(class, _)| self.moves(*class))
+            && priced
+                .by_class
+                .iter()
+                .any(|(class, _)| self.moves(*class, runtime))
         {
             method += &format!("; overlay of {overlay}");
         }
@@ -323,7 +407,7 @@ impl Target {
             .iter()
             .map(|kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                Ok(self.kernel_times(kernel, class)?.total())
+                Ok(self.kernel_times(kernel, class, runtime)?.total())
             })
             .collect::<Result<_, PredictError>>()?;
         Ok(launches
@@ -351,8 +435,10 @@ fn roofline_times(
     // of data that a larger cache had kept.
     let streamed =
         (kernel.weight_bytes + kernel.cold_bytes) / ceilings.bandwidth.max(1.0);
-    let busy = (compute.max(memory) / used).max(streamed);
-    Times::held_by(busy, compute, memory, machine.launch.value() / used)
+    let outputs = machine.output_seconds(kernel);
+    let busy = (compute.max(memory) / used).max(streamed) + outputs;
+    let launch = machine.launch_of(&kernel.kind);
+    Times::held_by(busy, compute + outputs, memory, launch / used)
 }
 
 /// Seconds of an operator alone with its data in memory, at the ceilings.
@@ -406,5 +492,5 @@ fn probed_band(
         return None;
     }
     errors.sort_by(f64::total_cmp);
-    Some(errors[errors.len() * 4 / 5].max(0.05))
+    Some(errors[errors.len() * 4 / 5].max(LEAST_BAND))
 }

@@ -12,13 +12,16 @@
 //!   that assumes no distribution and that autocorrelation widens.
 //! - [`Summary`]: what a table shows for a sample.
 //! - [`mean_estimate`], [`mean_of_ratios`]: repetitions that are whole runs.
+//! - [`studies`]: records that differ in their seeds; [`mean_over_seeds`],
+//!   [`ratio_over_seeds`], [`widened`]: what they say, from one seed on.
 //! - [`median_ratio_estimate`], [`ratio_estimate`]: one against another.
 //! - [`Bootstrap`]: an interval of any other statistic.
 //! - [`pearson`], [`spearman`], [`LineFit`]: does one follow the other?
 //! - [`median_absolute_error`], [`largest_absolute_error`],
 //!   [`geometric_mean`]: how good are predictions?
 //! - [`recomputed`]: a number that follows from published ones.
-//! - [`rule`]: how a paper's claim comes out.
+//! - [`rule`]: how a paper's claim comes out; [`allowed_region`]: what it
+//!   allows.
 //!
 //! And those that a comparison of two builds meets:
 //!
@@ -57,11 +60,15 @@ mod quantile;
 mod ratio;
 mod recomputed;
 mod ruling;
+mod seeds;
 mod sequential;
 #[cfg(test)]
 mod simulated;
 mod student;
+mod study;
 mod summary;
+#[doc(hidden)]
+pub mod testing;
 mod verdict;
 mod warm_up;
 
@@ -85,8 +92,10 @@ pub use proportion::wilson;
 pub use quantile::{SortedSample, median, median_absolute_deviation, quantile};
 pub use ratio::{median_ratio_estimate, ratio_estimate};
 pub use recomputed::{Term, recomputed};
-pub use ruling::rule;
+pub use ruling::{allowed_region, rule};
+pub use seeds::{mean_over_seeds, ratio_over_seeds, widened};
 pub use sequential::{t_mixture_e_value, t_mixture_half_width};
+pub use study::{Study, studies};
 pub use summary::Summary;
 pub use verdict::{Judged, VerdictRule, judge};
 pub use warm_up::{LEAST_SERIES, WarmUp, warm_up};

@@ -57,6 +57,17 @@ pub fn rule(paper: &str, claim: &Claim, evidence: &[Evidence]) -> ClaimFinding {
     }
 }
 
+/// What a claim allows, from its least to its most, in the claim's unit; both
+/// belong to it, and either may be infinite.
+pub fn allowed_region(claim: &Claim) -> [f64; 2] {
+    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
+    match claim.direction {
+        Direction::AtLeast => [low, f64::INFINITY],
+        Direction::AtMost => [f64::NEG_INFINITY, high],
+        Direction::Near => [low, high],
+    }
+}
+
 /// Steps 1 to 6: the evidence that judges, or why none does.
 fn select<'a>(
     claim: &Claim,
@@ -150,13 +161,7 @@ fn judge(claim: &Claim, e: &Estimate) -> (Ruling, String) {
             ),
         );
     }
-    let (least, most) = match claim.direction {
-        Direction::AtLeast => (claim.value - claim.margin, f64::INFINITY),
-        Direction::AtMost => (f64::NEG_INFINITY, claim.value + claim.margin),
-        Direction::Near => {
-            (claim.value - claim.margin, claim.value + claim.margin)
-        }
-    };
+    let [least, most] = allowed_region(claim);
     let (ruling, relation) = if least <= e.low && e.high <= most {
         (Ruling::Supported, "lies within")
     } else if e.high < least || e.low > most {

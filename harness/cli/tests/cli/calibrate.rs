@@ -240,6 +240,22 @@ fn a_table_that_cannot_be_fitted_is_refused() {
 }
 
 #[test]
+fn a_phones_table_with_too_few_rows_is_told_how_many_it_needs() {
+    let place = Place::new();
+    let rows = [8, 16, 32].map(|prompt| {
+        format!("slm/tiny/prefill,snapdragon-888:cpu,llama-cpp,{prompt},1,x\n")
+    });
+    let heading = "case,profile,runtime,prompt,latency_s,source\n";
+    place.write("m.csv", &format!("{heading}{}", rows.concat()));
+    place.refused(
+        2,
+        "calibrate --from m.csv --out o.toml",
+        &["3 usable rows of whole graphs under llama-cpp", "need 12"],
+    );
+    assert!(!place.path("o.toml").exists());
+}
+
+#[test]
 fn this_machine_is_measured_only_when_it_was_probed() {
     let place = Place::new();
     let words = "calibrate --device cpu --out o.toml";

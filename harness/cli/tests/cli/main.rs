@@ -33,6 +33,7 @@ mod profiles;
 mod report;
 mod run;
 mod schemas;
+mod survey;
 mod table;
 mod trace;
 mod verify;

@@ -8,10 +8,6 @@ use super::rows::Row;
 use super::solve::Problem;
 use crate::library::Entry;
 
-/// A device may deviate this much more from its family's or the joint
-/// constants than the middle of all devices lets one.
-const OVERLAY: f64 = 2.0;
-
 /// Expected deviation of the logarithm of a family's multiplier.
 const FAMILY: f64 = 0.15;
 
@@ -155,9 +151,8 @@ pub(super) fn device_multipliers(
     rows: &[&Row],
     values: &[f64],
 ) -> Vec<f64> {
-    let (which, deviations): (Vec<usize>, Vec<f64>) =
-        entry.device.iter().map(|(at, d)| (*at, d * OVERLAY)).unzip();
-    multipliers(entry, rows, values, &which, deviations)
+    let which: Vec<usize> = entry.device.iter().map(|(at, _)| *at).collect();
+    multipliers(entry, rows, values, &which, entry.overlay.clone())
 }
 
 /// Multipliers of each family that has at least two devices among the rows,

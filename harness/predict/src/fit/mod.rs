@@ -7,6 +7,7 @@
 //! so that one odd device does not move what an unknown one gets.
 
 mod bands;
+mod factors;
 mod folds;
 mod joint;
 mod overlay;

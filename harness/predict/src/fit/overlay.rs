@@ -99,7 +99,8 @@ pub(super) fn robust(values: &[f64]) -> (f64, f64) {
 pub(super) fn parts_error(before: &[f64], after: &[f64]) -> OverlayError {
     let mean = |errors: &[f64]| {
         let sizes = errors.iter().map(|error| (error.exp() - 1.0).abs());
-        sizes.sum::<f64>() / errors.len().max(1) as f64
+        // From 0: the sum of nothing is -0, which a file would show.
+        sizes.fold(0.0, |sum, size| sum + size) / errors.len().max(1) as f64
     };
     OverlayError {
         method: "each fifth of the shapes from the other four".to_owned(),

@@ -1,14 +1,17 @@
 //! The overlay of a unit that a roofline prices (a CPU, an NPU, a machine that
-//! was probed): no constants to move, only residuals to keep.
+//! was probed): residuals of single operators, and the factors that whole
+//! graphs say of the unit under a runtime (`factors`).
 
 use std::collections::BTreeMap;
 
 use assay_hardware_profiles::{OverlayClass, OverlayPoint};
 
+use super::factors::{factors_class, graph_runtimes};
 use super::overlay::{LEAST_ROWS, PARTS, is_outlier, parts_error, robust};
 use super::rows::{Observation, Unfit, drawn};
 use crate::constants::Constants;
 use crate::library::Library;
+use crate::machine::Factors;
 use crate::models::Class;
 use crate::place::place;
 use crate::residuals::{Interpolated, Point};
@@ -26,19 +29,34 @@ struct Row {
 /// did.
 pub(super) type Found = (BTreeMap<String, OverlayClass>, Vec<Unfit>, usize);
 
-/// Residuals of measured cases beside the roofline's predictions.
+/// Residuals of measured operators beside the roofline's predictions, and
+/// factors of the runtimes under which graphs were measured. All rows of such
+/// a runtime go to its factors: one that is both would be corrected twice.
 pub(super) fn overlay_classes(
     observations: &[Observation],
 ) -> Result<Found, PredictError> {
     let mut rows = Vec::new();
     let mut unfit = Vec::new();
+    let graphs = graph_runtimes(observations)?;
     for (index, seen) in observations.iter().enumerate() {
+        if graphs.contains(&seen.runtime) {
+            continue;
+        }
         match row(index, seen)? {
             Ok(row) => rows.push(row),
             Err(why) => unfit.push(Unfit { index, why: why.to_owned() }),
         }
     }
     let mut classes = BTreeMap::new();
+    let mut used = rows.len();
+    for runtime in graphs {
+        let found = factors_class(observations, runtime)?;
+        unfit.extend(found.unfit);
+        used += found.used;
+        if let Some(class) = found.class {
+            classes.insert(Factors::class(runtime), class);
+        }
+    }
     for class in Class::ALL {
         let own: Vec<&Row> = rows.iter().filter(|r| r.class == class).collect();
         if own.len() >= LEAST_ROWS {
@@ -46,7 +64,14 @@ pub(super) fn overlay_classes(
             classes.insert(class.name().to_owned(), found);
         }
     }
-    Ok((classes, unfit, rows.len()))
+    // Without a class, what was wrong with the graphs is what there is to say.
+    if classes.is_empty()
+        && rows.is_empty()
+        && let Some(first) = unfit.first()
+    {
+        return Err(PredictError::Calibration(first.why.clone()));
+    }
+    Ok((classes, unfit, used))
 }
 
 fn row(

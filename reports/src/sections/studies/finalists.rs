@@ -252,7 +252,10 @@ mod tests {
 
     use super::*;
 
-    fn record(metrics: &[(&str, f64, &[(&str, &str)])]) -> Record {
+    /// Name, value, places.
+    type Told<'a> = (&'a str, f64, &'a [(&'a str, &'a str)]);
+
+    fn record(metrics: &[Told<'_>]) -> Record {
         let metrics = metrics.iter().map(|(name, value, at)| {
             let one = Metric::value(*name, "1", Better::Neither, *value);
             (None, one.at(at.iter().copied()))

@@ -1,14 +1,10 @@
 //! Every claim through every ruling, and what may judge what.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use assay_schema::{
-    Better, Bound, Bytes, Case, Claim, ClaimData, Direction, Estimate,
-    Evidence, Flops, Metric, Moment, Outcome, Prediction, Provenance,
-    PublishedPoint, Record, Ruling, Runtime, SampleBatch, StopReason,
-    Verification,
+    Better, Bytes, Case, ClaimData, Evidence, Flops, Metric, Moment,
+    Prediction, PublishedPoint, Record, Runtime,
 };
-use assay_statistics::{Term, rule};
+use assay_statistics::testing::{self, Trial, drill, unmatched};
 
 use super::runs::{Like, runs};
 use super::statistic::{Statistic, Unit, rows};
@@ -39,29 +35,12 @@ impl Sketch {
     /// With a band of so many times either way.
     fn predicted(&self, spread: f64) -> Prediction {
         Prediction {
-            case: self.case.path(),
-            axes: self.case.axes.clone(),
             profile: self.place.clone(),
-            unit: "gpu".to_owned(),
-            runtime: Runtime::Graph,
-            latency_s: Estimate {
-                point: self.seconds,
-                low: self.seconds / (1.0 + spread),
-                high: self.seconds * (1.0 + spread),
-                confidence: 0.8,
-                n: 0,
-                method: "made by this test".to_owned(),
-            },
             flops: Flops(self.flops),
-            bytes: Bytes(1.0),
             parameters: self.parameters as u64,
             memory_peak_bytes: Bytes(self.peak),
-            memory_parts: Vec::new(),
             fits: self.fits,
-            energy_j: None,
-            bound: Bound::Compute,
-            time_by_class: BTreeMap::new(),
-            provenance: Provenance::Predicted,
+            ..testing::prediction(&self.case, self.seconds, spread)
         }
     }
 
@@ -73,27 +52,8 @@ impl Sketch {
             .map(|factor| self.seconds * factor)
             .collect();
         Record {
-            case: self.case.clone(),
-            started: Moment(0),
-            device: "cpu".to_owned(),
-            work: None,
-            verification: Some(Verification {
-                against: "made by this test".to_owned(),
-                largest_difference: 0.0,
-                relative_difference: 0.0,
-                tolerance: 1e-4,
-            }),
-            samples: vec![SampleBatch {
-                part: "step".to_owned(),
-                rank: None,
-                warm_up: false,
-                iterations: 1,
-                seconds,
-            }],
-            metrics: vec![(None, peak)],
-            pictures: Vec::new(),
-            warnings: Vec::new(),
-            outcome: Outcome::Finished(StopReason::Completed),
+            samples: testing::samples(seconds),
+            ..testing::record(self.case.clone(), vec![peak])
         }
     }
 }
@@ -190,40 +150,18 @@ fn sketches(judgement: &Judgement, x: f64, spread: f64) -> Vec<Sketch> {
     all
 }
 
-/// The published numbers with a sum changed so that it comes out at `x`; with
-/// a spread, printed to fewer digits.
-fn points_for(
-    judgement: &Judgement,
-    x: f64,
-    spread: f64,
-) -> Vec<PublishedPoint> {
-    let mut points = published().unwrap();
-    let Statistic::Recomputed { of, .. } = judgement.statistic else {
-        return points;
-    };
-    let now = judgement.statistic.of(&[], &points).unwrap().point;
-    for point in &mut points {
-        let is_term = |term: &Term| {
-            term.case == point.case && term.metric == point.metric
-        };
-        if of.iter().any(is_term) {
-            point.value *= x / now;
-            if spread > 0.0 {
-                point.value = point.value.round();
-            }
-        }
-    }
-    points
-}
-
-/// Evidence in which the statistic is `x`.
+/// Evidence in which the statistic is `x`; published numbers have fewer digits
+/// with a spread.
 fn made(
     judgement: &Judgement,
     x: f64,
     spread: f64,
     samples: usize,
 ) -> Vec<Evidence> {
-    let points = points_for(judgement, x, spread);
+    let mut points = published().unwrap();
+    if let Statistic::Recomputed { of, over } = judgement.statistic {
+        points = testing::points_as(points, of, over, x, spread).unwrap();
+    }
     let sketches = sketches(judgement, x, spread);
     let (mut records, mut predictions) = (Vec::new(), Vec::new());
     for sketch in &sketches {
@@ -239,81 +177,21 @@ fn made(
     evidence_for(judgement, &runs, &points).into_iter().collect()
 }
 
-/// What a claim allows.
-fn region(claim: &Claim) -> (f64, f64) {
-    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
-    match claim.direction {
-        Direction::AtLeast => (low, f64::INFINITY),
-        Direction::AtMost => (f64::NEG_INFINITY, high),
-        Direction::Near => (low, high),
-    }
-}
-
-/// Values and spreads: well inside, well outside, about a border, near null.
-fn candidates(claim: &Claim) -> Vec<(f64, f64)> {
-    let (low, high) = region(claim);
-    let mut values = vec![claim.value, claim.null + claim.noise / 2.0];
-    for border in [low, high] {
-        if border.is_finite() {
-            values.extend([0.5, 0.9, 1.0, 1.03, 1.1, 2.0].map(|f| f * border));
-        }
-    }
-    values.retain(|&value| value > 0.0);
-    let spreads = [0.0, 0.05, 0.3];
-    values.iter().flat_map(|&v| spreads.map(|spread| (v, spread))).collect()
-}
-
 #[test]
 fn every_claim_has_an_id_of_its_own_and_one_judgement_or_a_reason() {
-    let file = claims().unwrap();
-    let ids: BTreeSet<&str> =
-        file.claim.iter().map(|claim| claim.id.as_str()).collect();
-    assert_eq!(ids.len(), file.claim.len());
-    for claim in &file.claim {
-        let own: Vec<ClaimData> = JUDGEMENTS
-            .iter()
-            .filter(|one| one.claim == claim.id)
-            .map(|one| one.data)
-            .collect();
-        match &claim.untestable {
-            None => assert_eq!(own, claim.data, "{}", claim.id),
-            Some(reason) => {
-                assert!(own.is_empty(), "{}", claim.id);
-                assert!(reason.len() > 20, "{}: {reason}", claim.id);
-            }
-        }
-    }
-    for judgement in JUDGEMENTS {
-        assert!(ids.contains(judgement.claim), "{}", judgement.claim);
-    }
+    let judged = JUDGEMENTS.iter().map(|one| (one.claim, Some(one.data)));
+    assert_eq!(unmatched(&claims().unwrap(), judged), [""; 0]);
 }
 
 #[test]
 fn every_claim_meets_every_ruling() {
-    let file = claims().unwrap();
-    for claim in &file.claim {
-        let ruled =
-            |evidence: &[Evidence]| rule(&file.paper, claim, evidence).ruling;
-        assert_eq!(ruled(&[]), Ruling::NotTested, "{}", claim.id);
-        let own = JUDGEMENTS.iter().find(|one| one.claim == claim.id);
-        let Some(judgement) = own else { continue };
-        let enough = claim.least_seeds.max(6) as usize;
-        let met: Vec<Ruling> = candidates(claim)
-            .into_iter()
-            .map(|(x, spread)| ruled(&made(judgement, x, spread, enough)))
-            .collect();
-        for wanted in
-            [Ruling::Supported, Ruling::Contradicted, Ruling::InsideNoise]
-        {
-            assert!(met.contains(&wanted), "{}: no {wanted:?}", claim.id);
-        }
-        if claim.least_seeds > 1 {
-            let few = claim.least_seeds as usize - 1;
-            let on_few = made(judgement, claim.value, 0.0, few);
-            assert_eq!(on_few.len(), 1, "{}", claim.id);
-            assert_eq!(ruled(&on_few), Ruling::NotTested, "{}", claim.id);
-        }
-    }
+    let faults = drill(&claims().unwrap(), |claim| {
+        let own = JUDGEMENTS.iter().find(|one| one.claim == claim.id)?;
+        Some(Trial::at_values(move |x, spread, samples| {
+            made(own, x, spread, samples)
+        }))
+    });
+    assert_eq!(faults, [""; 0]);
 }
 
 #[test]

@@ -1,15 +1,10 @@
 //! Records, predictions and published numbers that the tests make up, so that
 //! a statistic comes out as they want it.
 
-use std::collections::BTreeMap;
-
 use assay_schema::{
-    Better, Bound, Bytes, Case, Estimate, Evidence, Flops, Metric, Moment,
-    Outcome, Prediction, Provenance, PublishedPoint, Record, Runtime,
-    StopReason, Verification,
+    Better, Case, Evidence, Metric, Prediction, Record, Runtime,
 };
-
-use assay_statistics::recomputed;
+use assay_statistics::testing;
 
 use super::predicted::{A100, Like, OfPredictions, ordered, time_of};
 use super::study::{FRECHET, OfStudies, STUDY, Setting, studies};
@@ -25,23 +20,7 @@ pub(super) fn quality(name: &str, of: Setting, value: f64) -> Metric {
 
 /// A study's record.
 pub(super) fn record(case: &str, metrics: Vec<Metric>) -> Record {
-    Record {
-        case: case.parse().unwrap(),
-        started: Moment(0),
-        device: "cpu".to_owned(),
-        work: None,
-        verification: Some(Verification {
-            against: "made by this test".to_owned(),
-            largest_difference: 0.0,
-            relative_difference: 0.0,
-            tolerance: 1e-4,
-        }),
-        samples: Vec::new(),
-        metrics: metrics.into_iter().map(|one| (Some(0), one)).collect(),
-        pictures: Vec::new(),
-        warnings: Vec::new(),
-        outcome: Outcome::Finished(StopReason::Completed),
-    }
+    testing::record(case.parse().unwrap(), metrics)
 }
 
 /// Frechet distances of the 2-flow at 25 steps, at scales of guidance.
@@ -85,29 +64,10 @@ fn prediction(
     spread: f64,
 ) -> Prediction {
     Prediction {
-        case: case.path(),
-        axes: case.axes.clone(),
         profile: A100.to_owned(),
-        unit: "gpu".to_owned(),
         runtime: Runtime::Eager,
-        latency_s: Estimate {
-            point: seconds,
-            low: seconds / (1.0 + spread),
-            high: seconds * (1.0 + spread),
-            confidence: 0.8,
-            n: 0,
-            method: "made by this test".to_owned(),
-        },
-        flops: Flops(1.0),
-        bytes: Bytes(1.0),
         parameters: parameters as u64,
-        memory_peak_bytes: Bytes(1.0),
-        memory_parts: Vec::new(),
-        fits: None,
-        energy_j: None,
-        bound: Bound::Compute,
-        time_by_class: BTreeMap::new(),
-        provenance: Provenance::Predicted,
+        ..testing::prediction(case, seconds, spread)
     }
 }
 
@@ -153,41 +113,24 @@ pub(super) fn predictions_for(
     }
 }
 
-/// The published numbers with a sum changed so that it comes out at `x`; with
-/// a spread, printed to fewer digits.
-fn points_for(
-    statistic: &Statistic,
-    x: f64,
-    spread: f64,
-) -> Vec<PublishedPoint> {
-    let mut points = published().unwrap();
-    let Statistic::Published { of, over } = statistic else {
-        return points;
-    };
-    let now = recomputed(&points, of, over).unwrap().point;
-    for point in &mut points {
-        if of.iter().any(|term| term.is(point)) {
-            point.value *= x / now;
-            if spread > 0.0 {
-                point.value = point.value.round();
-            }
-        }
-    }
-    points
-}
-
 /// Evidence in which the statistic is `x`, of predictions or of what is
-/// published.
+/// published; this to fewer digits with a spread.
 pub(super) fn made(
     judgement: &Judgement,
     x: f64,
     spread: f64,
 ) -> Vec<Evidence> {
-    let points = points_for(&judgement.statistic, x, spread);
-    let predictions = match &judgement.statistic {
-        Statistic::Predicted(one) => predictions_for(one, x, spread),
-        Statistic::Measured(_) | Statistic::Published { .. } => Vec::new(),
-    };
+    let mut points = published().unwrap();
+    let mut predictions = Vec::new();
+    match &judgement.statistic {
+        Statistic::Measured(_) => {}
+        Statistic::Published { of, over } => {
+            points = testing::points_as(points, of, over, x, spread).unwrap();
+        }
+        Statistic::Predicted(one) => {
+            predictions = predictions_for(one, x, spread);
+        }
+    }
     evidence_for(judgement, &[], &ordered(&predictions), &points)
 }
 

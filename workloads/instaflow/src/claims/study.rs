@@ -14,11 +14,12 @@
 //!
 //! so that a few seeds that agree by luck do not say more than their pictures.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+pub(super) use assay_statistics::Study;
 
 use assay_schema::{Estimate, Record};
-use assay_statistics::{mean_estimate, mean_of_ratios};
+use assay_statistics::{mean_over_seeds, ratio_over_seeds, widened};
 
 /// The case whose records judge: the tiny pipeline is for tests.
 pub(super) const STUDY: &str = "instaflow/small/study";
@@ -35,6 +36,9 @@ const WIDE: f64 = std::f64::consts::LN_10;
 const AGREEMENT: &str = "quality/agreement";
 const EVALUATED: &str = "evaluated";
 
+/// What an interval over few seeds is never narrower than.
+const PICTURES: &str = "the pictures' own";
+
 /// Axes of a quality.
 const METHOD: &str = "method";
 const STEPS: &str = "steps";
@@ -43,6 +47,9 @@ const GUIDANCE: &str = "guidance";
 /// Axes in which records of one study may differ: seeds are its repetitions,
 /// and a study of more methods does the same for those that both have.
 const OWN: [&str; 2] = ["seed", "methods"];
+
+/// The confidence of intervals over seeds.
+const CONFIDENCE: f64 = 0.95;
 
 /// What was judged: pictures of a method in so many steps.
 #[derive(Clone, Copy, Debug)]
@@ -63,43 +70,9 @@ pub(super) enum OfStudies {
     BestGuidance { of: Setting },
 }
 
-/// Records that differ in their seeds alone, and in how many methods they
-/// have.
-pub(super) struct Study<'a> {
-    /// Axes but those, and the device.
-    shared: (BTreeMap<&'a str, &'a str>, &'a str),
-    /// The latest first.
-    records: Vec<&'a Record>,
-}
-
 /// The sound studies of this workload, gathered.
 pub(super) fn studies(records: &[Record]) -> Vec<Study<'_>> {
-    let mut own: Vec<&Record> = records
-        .iter()
-        .filter(|record| record.case.path() == STUDY && record.is_sound())
-        .collect();
-    own.sort_by_key(|record| Reverse(record.started));
-    let mut studies: Vec<Study<'_>> = Vec::new();
-    for record in own {
-        let axes: BTreeMap<&str, &str> = record
-            .case
-            .axes
-            .iter()
-            .map(|(axis, value)| (axis.as_str(), value.as_str()))
-            .filter(|(axis, _)| !OWN.contains(axis))
-            .collect();
-        let shared = (axes, record.device.as_str());
-        let met = studies.iter_mut().find(|study| study.shared == shared);
-        match met {
-            Some(study) => study.records.push(record),
-            None => studies.push(Study { shared, records: vec![record] }),
-        }
-    }
-    studies
-}
-
-fn seed_of(record: &Record) -> &str {
-    record.case.axis("seed").unwrap_or_default()
+    assay_statistics::studies(records, &[STUDY], &OWN)
 }
 
 impl Setting {
@@ -146,34 +119,6 @@ impl Setting {
     }
 }
 
-impl Study<'_> {
-    /// Of each seed, the value in the latest record that has it.
-    fn over_seeds<T>(&self, of: impl Fn(&Record) -> Option<T>) -> Vec<T> {
-        let seeds: BTreeSet<&str> =
-            self.records.iter().map(|record| seed_of(record)).collect();
-        seeds
-            .into_iter()
-            .filter_map(|seed| {
-                self.records
-                    .iter()
-                    .copied()
-                    .filter(|record| seed_of(record) == seed)
-                    .find_map(&of)
-            })
-            .collect()
-    }
-
-    /// Under what conditions, for a reader of an estimate.
-    fn conditions(&self) -> String {
-        let (axes, device) = &self.shared;
-        let mut text = STUDY.to_owned();
-        for (axis, value) in axes {
-            text.push_str(&format!(" {axis}={value}"));
-        }
-        format!("{text} on {device}")
-    }
-}
-
 impl OfStudies {
     /// Its value for a study; `None` where no seed has what it takes.
     pub(super) fn of(&self, study: &Study<'_>) -> Option<Estimate> {
@@ -190,37 +135,7 @@ impl OfStudies {
                 (best_guidance(study, of)?, of.label())
             }
         };
-        let conditions = study.conditions();
-        let method = format!("{}; {what}; {conditions}", estimate.method);
-        Some(Estimate { method, ..estimate })
-    }
-}
-
-/// What one seed says, without an interval of seeds.
-fn single(value: f64) -> Estimate {
-    Estimate {
-        point: value,
-        low: value,
-        high: value,
-        confidence: 0.95,
-        n: 1,
-        method: "one seed".to_owned(),
-    }
-}
-
-fn mean(values: &[f64]) -> Option<Estimate> {
-    match values {
-        [value] => Some(single(*value)),
-        values => mean_estimate(values, 0.95).ok(),
-    }
-}
-
-/// The estimate, its interval at least from one end to the other.
-fn widened(estimate: Estimate, low: f64, high: f64) -> Estimate {
-    Estimate {
-        low: estimate.low.min(low),
-        high: estimate.high.max(high),
-        ..estimate
+        Some(study.labelled(estimate, &what))
     }
 }
 
@@ -241,19 +156,14 @@ fn ratio(
         (ratio.is_finite() && ratio > 0.0).then_some((ratio, half))
     });
     let ratios: Vec<f64> = each.iter().map(|(ratio, _)| *ratio).collect();
-    let mean = match ratios.as_slice() {
-        [ratio] => single(*ratio),
-        ratios => mean_of_ratios(ratios, 0.95).ok()?,
-    };
+    let mean = ratio_over_seeds(&ratios, CONFIDENCE).ok()?;
     if !is_sampled {
         return Some(mean);
     }
     let squares: f64 = each.iter().map(|(_, half)| half * half).sum();
     let half = squares.sqrt() / each.len() as f64;
     let (low, high) = (mean.point * (-half).exp(), mean.point * half.exp());
-    let wide = widened(mean, low, high);
-    let method = format!("{}, at least the pictures' own", wide.method);
-    Some(Estimate { method, ..wide })
+    Some(widened(mean, low, high, PICTURES))
 }
 
 /// A share of so many pictures has an interval of its own (normal, 95 %): over
@@ -277,16 +187,14 @@ fn difference(
         Some((a - b, variance))
     });
     let differences: Vec<f64> = each.iter().map(|(value, _)| *value).collect();
-    let mean = mean(&differences)?;
+    let mean = mean_over_seeds(&differences, CONFIDENCE).ok()?;
     let variance: f64 = each.iter().map(|(_, variance)| variance).sum();
     let half = 1.96 * variance.max(0.0).sqrt() / each.len() as f64;
     if half == 0.0 {
         return Some(mean);
     }
     let (low, high) = (mean.point - half, mean.point + half);
-    let wide = widened(mean, low, high);
-    let method = format!("{}, at least the pictures' own", wide.method);
-    Some(Estimate { method, ..wide })
+    Some(widened(mean, low, high, PICTURES))
 }
 
 /// The best of the scales that were tried lies between its neighbours.
@@ -319,9 +227,7 @@ fn best_guidance(study: &Study<'_>, of: &Setting) -> Option<Estimate> {
     let average = |values: &[f64]| {
         values.iter().sum::<f64>() / values.len().max(1) as f64
     };
-    let best = mean(&column(1))?;
+    let best = mean_over_seeds(&column(1), CONFIDENCE).ok()?;
     let (low, high) = (average(&column(0)), average(&column(2)));
-    let wide = widened(best, low, high);
-    let method = format!("{}, at least to the next scales", wide.method);
-    Some(Estimate { method, ..wide })
+    Some(widened(best, low, high, "to the next scales"))
 }

@@ -2,9 +2,9 @@
 
 use assay_schema::{
     Better, Case, Claim, Direction, Metric, Moment, Outcome, Ruling,
-    StopReason, Verification,
 };
 use assay_statistics::rule;
+use assay_statistics::testing::{self, unmatched};
 
 use super::measure::{ACCURACY, CONFUSION, Measure};
 use super::runs::{CNN, Setting};
@@ -21,23 +21,7 @@ fn record(setting: Setting<'_>, seed: u64, metrics: Vec<Metric>) -> Record {
         .with("train_snr_db", setting.train_snr)
         .with("batch", 64)
         .with("seed", seed);
-    Record {
-        case,
-        started: Moment(0),
-        device: "cpu".to_owned(),
-        work: None,
-        verification: Some(Verification {
-            against: "synthetic".to_owned(),
-            largest_difference: 0.0,
-            relative_difference: 0.0,
-            tolerance: 1e-4,
-        }),
-        samples: Vec::new(),
-        metrics: metrics.into_iter().map(|metric| (None, metric)).collect(),
-        pictures: Vec::new(),
-        warnings: Vec::new(),
-        outcome: Outcome::Finished(StopReason::Completed),
-    }
+    testing::record(case, metrics)
 }
 
 fn accuracy(value: f64) -> Metric {
@@ -194,22 +178,8 @@ fn every_claim_goes_through_every_ruling() {
 
 #[test]
 fn every_id_is_there_once_and_every_statistic_has_its_claim() {
-    let file = claims().unwrap();
-    let mut ids: Vec<&str> = file.claim.iter().map(|c| &*c.id).collect();
-    ids.sort_unstable();
-    let number = ids.len();
-    ids.dedup();
-    assert_eq!(ids.len(), number);
-    let mut testable: Vec<&str> = file
-        .claim
-        .iter()
-        .filter(|claim| claim.untestable.is_none())
-        .map(|claim| &*claim.id)
-        .collect();
-    let mut computed: Vec<&str> = TABLE.iter().map(|(id, _)| *id).collect();
-    testable.sort_unstable();
-    computed.sort_unstable();
-    assert_eq!(testable, computed);
+    let judged = TABLE.iter().map(|(id, _)| (*id, None));
+    assert_eq!(unmatched(&claims().unwrap(), judged), [""; 0]);
 }
 
 #[test]

@@ -1,14 +1,8 @@
 //! Records, predictions and published numbers that the tests make up, so that
 //! a statistic comes out as they want it.
 
-use std::collections::BTreeMap;
-
-use assay_schema::{
-    Better, Bound, Bytes, Estimate, Evidence, Flops, Metric, Moment, Outcome,
-    Prediction, Provenance, PublishedPoint, Record, Runtime, StopReason,
-    Verification,
-};
-use assay_statistics::recomputed;
+use assay_schema::{Better, Evidence, Metric, Prediction, Record};
+use assay_statistics::testing;
 
 use super::study::{ARM, ITERATION, OfStudies, SET, STUDIES, studies};
 use super::table::{Judgement, Statistic};
@@ -33,23 +27,7 @@ pub(super) fn along(name: &str, arm: &str, values: &[f64]) -> Vec<Metric> {
 
 /// A study's record.
 pub(super) fn record(case: &str, metrics: Vec<Metric>) -> Record {
-    Record {
-        case: case.parse().unwrap(),
-        started: Moment(0),
-        device: "cpu".to_owned(),
-        work: None,
-        verification: Some(Verification {
-            against: "made by this test".to_owned(),
-            largest_difference: 0.0,
-            relative_difference: 0.0,
-            tolerance: 1e-4,
-        }),
-        samples: Vec::new(),
-        metrics: metrics.into_iter().map(|one| (Some(0), one)).collect(),
-        pictures: Vec::new(),
-        warnings: Vec::new(),
-        outcome: Outcome::Finished(StopReason::Completed),
-    }
+    testing::record(case.parse().unwrap(), metrics)
 }
 
 /// Metrics of which a statistic is `x` percentage points.
@@ -96,56 +74,29 @@ pub(super) fn studied(judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
 
 /// A prediction of a case with so many parameters.
 pub(super) fn prediction(case: &str, parameters: u64) -> Prediction {
-    Prediction {
-        case: case.to_owned(),
-        axes: BTreeMap::new(),
-        profile: "nvidia-a100-sxm4-80gb".to_owned(),
-        unit: "gpu".to_owned(),
-        runtime: Runtime::Graph,
-        latency_s: Estimate {
-            point: 1.0,
-            low: 0.5,
-            high: 2.0,
-            confidence: 0.8,
-            n: 0,
-            method: "made by this test".to_owned(),
-        },
-        flops: Flops(1.0),
-        bytes: Bytes(1.0),
-        parameters,
-        memory_peak_bytes: Bytes(1.0),
-        fits: None,
-        memory_parts: Vec::new(),
-        energy_j: None,
-        bound: Bound::Compute,
-        time_by_class: BTreeMap::new(),
-        provenance: Provenance::Predicted,
-    }
-}
-
-/// The published numbers with a sum changed so that it comes out at `x`.
-fn points_for(statistic: &Statistic, x: f64) -> Vec<PublishedPoint> {
-    let mut points = published().unwrap();
-    let Statistic::Published { of } = statistic else { return points };
-    let now = recomputed(&points, of, &[]).unwrap().point;
-    for point in &mut points {
-        if of.iter().any(|term| term.is(point)) {
-            point.value *= x / now;
-        }
-    }
-    points
+    let profile = "nvidia-a100-sxm4-80gb".to_owned();
+    let bare = testing::prediction(&case.parse().unwrap(), 1.0, 1.0);
+    Prediction { profile, parameters, ..bare }
 }
 
 /// Evidence in which the statistic is `x`, of a prediction or of what is
-/// published.
-pub(super) fn made(judgement: &Judgement, x: f64) -> Vec<Evidence> {
-    let points = points_for(&judgement.statistic, x);
-    let predictions = match &judgement.statistic {
+/// published; this to fewer digits with a spread.
+pub(super) fn made(
+    judgement: &Judgement,
+    x: f64,
+    spread: f64,
+) -> Vec<Evidence> {
+    let mut points = published().unwrap();
+    let mut predictions = Vec::new();
+    match &judgement.statistic {
+        Statistic::Measured(_) => {}
+        Statistic::Published { of } => {
+            points = testing::points_as(points, of, &[], x, spread).unwrap();
+        }
         Statistic::Parameters { path, factor } => {
             // Whole below: half a parameter is none.
-            vec![prediction(path, (x / factor) as u64)]
+            predictions.push(prediction(path, (x / factor) as u64));
         }
-        Statistic::Measured(_) | Statistic::Published { .. } => Vec::new(),
-    };
+    }
     evidence_for(judgement, &[], &predictions, &points)
 }

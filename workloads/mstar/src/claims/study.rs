@@ -19,11 +19,12 @@
 //! the second: the safe side. Where the number of problems is not told either,
 //! one seed has no interval, and is no evidence.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+pub(super) use assay_statistics::Study;
 
 use assay_schema::{Estimate, Record};
-use assay_statistics::mean_estimate;
+use assay_statistics::{mean_estimate, widened};
 
 /// The cases whose records judge: of the models that train here.
 pub(super) const STUDIES: [&str; 2] = ["mstar/small/study", "mstar/tiny/study"];
@@ -70,79 +71,9 @@ pub(super) enum OfStudies {
     Last { metric: &'static str, of: &'static str, less: &'static str },
 }
 
-/// Records that differ in their seeds alone, and in how many arms they have.
-pub(super) struct Study<'a> {
-    /// The case without its axes.
-    path: String,
-    /// Axes but those, and the device.
-    shared: (BTreeMap<&'a str, &'a str>, &'a str),
-    /// The latest first.
-    records: Vec<&'a Record>,
-}
-
 /// The sound studies of this workload, gathered.
 pub(super) fn studies(records: &[Record]) -> Vec<Study<'_>> {
-    let mut own: Vec<&Record> = records
-        .iter()
-        .filter(|record| {
-            STUDIES.contains(&record.case.path().as_str()) && record.is_sound()
-        })
-        .collect();
-    own.sort_by_key(|record| Reverse(record.started));
-    let mut studies: Vec<Study<'_>> = Vec::new();
-    for record in own {
-        let axes: BTreeMap<&str, &str> = record
-            .case
-            .axes
-            .iter()
-            .map(|(axis, value)| (axis.as_str(), value.as_str()))
-            .filter(|(axis, _)| !OWN.contains(axis))
-            .collect();
-        let shared = (axes, record.device.as_str());
-        let path = record.case.path();
-        let met = studies
-            .iter_mut()
-            .find(|study| study.path == path && study.shared == shared);
-        match met {
-            Some(study) => study.records.push(record),
-            None => {
-                studies.push(Study { path, shared, records: vec![record] });
-            }
-        }
-    }
-    studies
-}
-
-fn seed_of(record: &Record) -> &str {
-    record.case.axis("seed").unwrap_or_default()
-}
-
-impl Study<'_> {
-    /// Of each seed, the value in the latest record that has it.
-    fn over_seeds<T>(&self, of: impl Fn(&Record) -> Option<T>) -> Vec<T> {
-        let seeds: BTreeSet<&str> =
-            self.records.iter().map(|record| seed_of(record)).collect();
-        seeds
-            .into_iter()
-            .filter_map(|seed| {
-                self.records
-                    .iter()
-                    .copied()
-                    .filter(|record| seed_of(record) == seed)
-                    .find_map(&of)
-            })
-            .collect()
-    }
-
-    /// Under what conditions, for a reader of an estimate.
-    fn conditions(&self) -> String {
-        let (axes, device) = &self.shared;
-        let mut text = self.path.clone();
-        for (axis, value) in axes {
-            text.push_str(&format!(" {axis}={value}"));
-        }
-        format!("{text} on {device}")
-    }
+    assay_statistics::studies(records, &STUDIES, &OWN)
 }
 
 impl OfStudies {
@@ -153,15 +84,7 @@ impl OfStudies {
             [one] => one.alone()?,
             several => over_seeds(several)?,
         };
-        Some(Estimate {
-            method: format!(
-                "{}; {}; {}",
-                estimate.method,
-                self.label(),
-                study.conditions()
-            ),
-            ..estimate
-        })
+        Some(study.labelled(estimate, &self.label()))
     }
 
     /// Its value in one record.
@@ -274,16 +197,11 @@ fn over_seeds(each: &[Seed]) -> Option<Estimate> {
     let mean = mean_estimate(&values, CONFIDENCE).ok()?;
     let least = each.iter().filter_map(|one| one.variance);
     let half = half_width(least.map(|one| one.least).sum(), each.len());
-    let mut method = mean.method.clone();
-    if half > 0.0 {
-        method.push_str(", at least the problems' own");
+    if half == 0.0 {
+        return Some(mean);
     }
-    Some(Estimate {
-        low: mean.low.min(mean.point - half),
-        high: mean.high.max(mean.point + half),
-        method,
-        ..mean
-    })
+    let (low, high) = (mean.point - half, mean.point + half);
+    Some(widened(mean, low, high, "the problems' own"))
 }
 
 /// A share, and of how many problems where that is told.

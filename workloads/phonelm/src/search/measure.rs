@@ -1,8 +1,11 @@
 //! Candidates timed on this machine, and how well predictions rank them.
 //!
-//! Both phases of a candidate are timed in turn, round after round, and the
-//! median of the rounds stands: what disturbs the machine for a moment
-//! disturbs both. The rank correlation is Spearman's, with the interval that
+//! Candidates are timed by turns: each turn visits every one of a group for both
+//! phases, and the median of the turns stands. A machine that is slow for some
+//! seconds is so for all of them, where one after the other would have it
+//! slow for a few, and rank those behind. A group's weights fit in
+//! [`TOGETHER`]; groups take every n-th candidate of the list, so that each
+//! spans it. The rank correlation is Spearman's, with the interval that
 //! resampled candidates give.
 
 use std::hint::black_box;
@@ -10,24 +13,21 @@ use std::time::Instant;
 
 use assay_kit::Parameters;
 use assay_schema::Estimate;
-use assay_slm::{Decoder, decode, passage, prefill, seen};
+use assay_slm::{Cache, Config, Decoder, decode, passage, prefill, seen};
 use assay_statistics::{Bootstrap, median, spearman};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::candidate::Candidate;
 use crate::PhoneLmError;
 
-/// Rounds before the first that counts.
-const WARM_UP: usize = 2;
+/// Turns through a group that count.
+const TURNS: usize = 9;
 
-/// Rounds that count at least.
-const FEWEST: usize = 7;
+/// Rounds of a visit: the first finds caches cold and does not count.
+const ROUNDS: usize = 4;
 
-/// Rounds are added until a candidate has had so long, s.
-const LONG_ENOUGH: f64 = 0.3;
-
-/// Rounds that count at most: the median is steady by then.
-const MOST: usize = 101;
+/// Weights of a group that are held at once, bytes of `f32`.
+const TOGETHER: u64 = 1 << 30;
 
 /// Decode steps of a round: one alone is a fraction of a millisecond where
 /// candidates are small.
@@ -56,50 +56,118 @@ fn rows(
     Ok(Tensor::from_data(TensorData::new(ids, [1, count]), device))
 }
 
-/// Times a candidate with random weights on this machine's processor: a
-/// prefill of `prompt` tokens, and a decode step with `context` in the cache.
+/// A candidate with random weights, ready to be timed.
+struct Ready {
+    config: Config,
+    model: Decoder,
+    prompt: Tensor<2, Int>,
+    next: Tensor<2, Int>,
+    context: usize,
+    cache: Cache,
+    prefills: Vec<f64>,
+    steps: Vec<f64>,
+}
+
+impl Ready {
+    fn new(
+        candidate: &Candidate,
+        prompt: usize,
+        context: usize,
+        seed: u64,
+    ) -> Result<Self, PhoneLmError> {
+        let config = candidate.config()?;
+        let device = Device::flex();
+        let longest = prompt.max(context + 1);
+        let mut parameters = Parameters::random(&device, seed);
+        let model = Decoder::new(&mut parameters, &config, longest);
+        let prompt = rows(candidate, 0, prompt, &device)?; // [1, T]
+        let past = rows(candidate, 1, context, &device)?; // [1, S]
+        let next = rows(candidate, 2, 1, &device)?; // [1, 1]
+        let (_, cache) = seen(&model, &config, past, context + 1);
+        let (prefills, steps) = (Vec::new(), Vec::new());
+        Ok(Self {
+            config,
+            model,
+            prompt,
+            next,
+            context,
+            cache,
+            prefills,
+            steps,
+        })
+    }
+
+    /// Both phases once: a prefill, a decode step, s.
+    fn round(&mut self) -> [f64; 2] {
+        let start = Instant::now();
+        black_box(prefill(&self.model, &self.config, self.prompt.clone()));
+        let first = start.elapsed();
+        let start = Instant::now();
+        for _ in 0..STEPS {
+            let next = self.next.clone();
+            black_box(decode(&self.model, next, self.context, &mut self.cache));
+        }
+        [first.as_secs_f64(), (start.elapsed() / STEPS).as_secs_f64()]
+    }
+
+    /// A turn: the medians of its rounds.
+    fn visit(&mut self) -> Result<(), PhoneLmError> {
+        self.round();
+        let rounds: Vec<[f64; 2]> = (1..ROUNDS).map(|_| self.round()).collect();
+        let of = |phase: usize| -> Vec<f64> {
+            rounds.iter().map(|round| round[phase]).collect()
+        };
+        self.prefills.push(median(&of(0))?);
+        self.steps.push(median(&of(1))?);
+        Ok(())
+    }
+
+    fn timed(&self) -> Result<Timed, PhoneLmError> {
+        let (prefill, decode) = (median(&self.prefills)?, median(&self.steps)?);
+        Ok(Timed { prefill, decode })
+    }
+}
+
+/// Times candidates with random weights on this machine's processor, in their
+/// order: a prefill of `prompt` tokens, and a decode step with `context` in the
+/// cache.
 ///
 /// # Errors
 /// A shape that is none; a text that cannot be read.
 pub fn time(
-    candidate: &Candidate,
+    candidates: &[Candidate],
     prompt: usize,
     context: usize,
     seed: u64,
-) -> Result<Timed, PhoneLmError> {
-    let config = candidate.config()?;
-    let device = Device::flex();
-    let longest = prompt.max(context + 1);
-    let mut parameters = Parameters::random(&device, seed);
-    let model = Decoder::new(&mut parameters, &config, longest);
-    let prompt = rows(candidate, 0, prompt, &device)?; // [1, T]
-    let past = rows(candidate, 1, context, &device)?; // [1, S]
-    let next = rows(candidate, 2, 1, &device)?; // [1, 1]
-    let (_, mut cache) = seen(&model, &config, past, context + 1);
-    let mut round = || {
-        let start = Instant::now();
-        black_box(prefill(&model, &config, prompt.clone()));
-        let first = start.elapsed();
-        let start = Instant::now();
-        for _ in 0..STEPS {
-            black_box(decode(&model, next.clone(), context, &mut cache));
+) -> Result<Vec<Timed>, PhoneLmError> {
+    let bytes = |one: &Candidate| one.parameters().saturating_mul(4).max(1);
+    let largest = candidates.iter().map(bytes).max().unwrap_or(1);
+    let held = usize::try_from(TOGETHER / largest).unwrap_or(usize::MAX).max(1);
+    let groups = candidates.len().div_ceil(held);
+    let mut found = vec![None; candidates.len()];
+    for group in 0..groups {
+        let places: Vec<usize> =
+            (group..candidates.len()).step_by(groups).collect();
+        let mut ready = places
+            .iter()
+            .map(|&place| Ready::new(&candidates[place], prompt, context, seed))
+            .collect::<Result<Vec<_>, _>>()?;
+        for turn in 0..TURNS {
+            // The other way round every second time, as what comes first may
+            // have the machine colder.
+            let mut order: Vec<&mut Ready> = ready.iter_mut().collect();
+            if turn % 2 == 1 {
+                order.reverse();
+            }
+            for one in order {
+                one.visit()?;
+            }
         }
-        [first.as_secs_f64(), (start.elapsed() / STEPS).as_secs_f64()]
-    };
-    for _ in 0..WARM_UP {
-        round();
+        for (place, one) in places.into_iter().zip(&ready) {
+            found[place] = Some(one.timed()?);
+        }
     }
-    let begun = Instant::now();
-    let (mut prefills, mut steps) = (Vec::new(), Vec::new());
-    while prefills.len() < FEWEST
-        || (begun.elapsed().as_secs_f64() < LONG_ENOUGH
-            && prefills.len() < MOST)
-    {
-        let [first, step] = round();
-        prefills.push(first);
-        steps.push(step);
-    }
-    Ok(Timed { prefill: median(&prefills)?, decode: median(&steps)? })
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Spearman's rank correlation of predicted and measured times, with its 95 %
@@ -149,10 +217,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_candidate_is_timed_in_both_phases() {
-        let timed = time(&small(2), 8, 4, 1).unwrap();
-        assert!(timed.prefill > 0.0 && timed.decode > 0.0, "{timed:?}");
-        assert!(timed.prefill < 1.0 && timed.decode < 1.0, "{timed:?}");
+    fn candidates_are_timed_in_both_phases_and_in_their_order() {
+        let all = [small(2), small(1), small(3)];
+        let timed = time(&all, 8, 4, 1).unwrap();
+        assert_eq!(timed.len(), 3);
+        for one in &timed {
+            assert!(one.prefill > 0.0 && one.decode > 0.0, "{one:?}");
+            assert!(one.prefill < 1.0 && one.decode < 1.0, "{one:?}");
+        }
+        assert_eq!(time(&[], 8, 4, 1).unwrap(), []);
     }
 
     #[test]

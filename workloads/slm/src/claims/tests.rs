@@ -1,14 +1,12 @@
 //! Every claim through every ruling, what the published numbers say, and
 //! which readings a statistic takes.
 
-use std::collections::BTreeSet;
-
 use assay_schema::{
-    Case, Claim, ClaimData, Direction, Estimate, Evidence, Moment, Outcome,
-    Provenance, PublishedPoint, Record, Ruling, SampleBatch, StopReason,
-    Verification,
+    Claim, ClaimData, ClaimFile, Estimate, Evidence, Provenance,
+    PublishedPoint, Record, Ruling,
 };
-use assay_statistics::rule;
+use assay_statistics::testing::{self, Trial, doubtful, drill, unmatched};
+use assay_statistics::{allowed_region, rule};
 
 use super::readings::{
     FORMAT, JETSON, MEIZU, PIXEL, Quantity, Reading, Readings, exact,
@@ -17,22 +15,11 @@ use super::table::JUDGEMENTS;
 use super::{claims, evidence, figure_7, published, sources, tables};
 use crate::Phase;
 
-/// What a claim allows.
-fn region(claim: &Claim) -> (f64, f64) {
-    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
-    match claim.direction {
-        Direction::AtLeast => (low, f64::INFINITY),
-        Direction::AtMost => (f64::NEG_INFINITY, high),
-        Direction::Near => (low, high),
-    }
-}
-
 /// Evidence well inside, well outside, about a border, near null.
 fn candidates(claim: &Claim, data: ClaimData) -> Vec<Evidence> {
-    let (low, high) = region(claim);
     let step = claim.margin.max(0.1 * claim.value.abs()).max(1.0);
     let mut points = vec![claim.value, claim.null + claim.noise / 2.0];
-    for border in [low, high] {
+    for border in allowed_region(claim) {
         if border.is_finite() {
             // Null may stand on either side, near or far.
             for noises in [0.25, 2.0, 5.0] {
@@ -64,65 +51,36 @@ fn candidates(claim: &Claim, data: ClaimData) -> Vec<Evidence> {
 
 #[test]
 fn every_claim_has_an_id_of_its_own_and_one_judgement_or_a_reason() {
-    let file = claims().unwrap();
-    let ids: BTreeSet<&str> =
-        file.claim.iter().map(|claim| claim.id.as_str()).collect();
-    assert_eq!(ids.len(), file.claim.len());
     let judged: Vec<(String, ClaimData)> = JUDGEMENTS
         .iter()
         .flat_map(|one| one.data.iter().map(|data| (one.id(*data), *data)))
         .collect();
-    for claim in &file.claim {
-        let own: Vec<ClaimData> = judged
-            .iter()
-            .filter(|(id, _)| *id == claim.id)
-            .map(|(_, data)| *data)
-            .collect();
-        match &claim.untestable {
-            None => assert_eq!(own, claim.data, "{}", claim.id),
-            Some(reason) => {
-                assert!(own.is_empty(), "{}", claim.id);
-                assert!(reason.len() > 20, "{}: {reason}", claim.id);
-            }
-        }
-    }
-    for (id, _) in &judged {
-        assert!(ids.contains(id.as_str()), "{id}");
-    }
+    let judged = judged.iter().map(|(id, data)| (id.as_str(), Some(*data)));
+    assert_eq!(unmatched(&claims().unwrap(), judged), [""; 0]);
 }
 
 #[test]
 fn every_claim_meets_every_ruling() {
-    let file = claims().unwrap();
-    for claim in &file.claim {
-        let ruled =
-            |evidence: &[Evidence]| rule(&file.paper, claim, evidence).ruling;
-        assert_eq!(ruled(&[]), Ruling::NotTested, "{}", claim.id);
-        if claim.untestable.is_some() {
-            continue;
-        }
-        let met: Vec<Ruling> = candidates(claim, claim.data[0])
-            .into_iter()
-            .map(|one| ruled(&[one]))
-            .collect();
-        for wanted in
-            [Ruling::Supported, Ruling::Contradicted, Ruling::InsideNoise]
-        {
-            assert!(met.contains(&wanted), "{}: no {wanted:?}", claim.id);
-        }
-        // Another kind of data has a claim of its own.
+    let faults = drill(&claims().unwrap(), |claim| {
+        let data = claim.data[0];
+        let is_judged = claim.untestable.is_none();
+        is_judged.then(|| Trial::Each(candidates(claim, data)))
+    });
+    assert_eq!(faults, [""; 0]);
+}
+
+#[test]
+fn another_kind_of_data_has_a_claim_of_its_own() {
+    let ClaimFile { paper, claim } = claims().unwrap();
+    for claim in claim.iter().filter(|one| one.untestable.is_none()) {
         let other = match claim.data[0] {
             ClaimData::Published => ClaimData::Predicted,
             ClaimData::Predicted | ClaimData::Generated | ClaimData::Real => {
                 ClaimData::Published
             }
         };
-        assert_eq!(
-            ruled(&candidates(claim, other)),
-            Ruling::NotTested,
-            "{}",
-            claim.id
-        );
+        let found = rule(&paper, claim, &candidates(claim, other));
+        assert_eq!(found.ruling, Ruling::NotTested, "{}", claim.id);
     }
 }
 
@@ -184,15 +142,10 @@ fn the_published_tables_read_whole() {
         let beside = &all[..all.len() - points.len()];
         assert!(beside.iter().any(|one| one.metric == metric), "{metric}");
     }
-    let mut met = BTreeSet::new();
-    for point in &points {
-        assert!(!point.source.is_empty(), "{point:?}");
-        assert!(!point.trust.is_empty(), "{point:?}");
-        let case: Case = point.case.parse().unwrap();
-        assert_eq!(case.workload, "slm", "{point:?}");
-        let key = (&point.case, &point.profile, &point.metric);
-        assert!(met.insert(key), "twice: {point:?}");
-    }
+    let doubts = doubtful(&points, "slm", |point| {
+        [&point.case, &point.profile, &point.metric]
+    });
+    assert_eq!(doubts, [""; 0]);
     assert_eq!(figure_7().len(), 20);
 }
 
@@ -389,27 +342,8 @@ fn measured_times_are_compared_on_one_device() {
 /// A sound record with these times.
 fn record(case: &str, seconds: &[f64]) -> Record {
     Record {
-        case: case.parse().unwrap(),
-        started: Moment(0),
-        device: "cpu".to_owned(),
-        work: None,
-        verification: Some(Verification {
-            against: "made by this test".to_owned(),
-            largest_difference: 0.0,
-            relative_difference: 0.0,
-            tolerance: 1e-4,
-        }),
-        samples: vec![SampleBatch {
-            part: "step".to_owned(),
-            rank: None,
-            iterations: 1,
-            warm_up: false,
-            seconds: seconds.to_vec(),
-        }],
-        metrics: Vec::new(),
-        pictures: Vec::new(),
-        warnings: Vec::new(),
-        outcome: Outcome::Finished(StopReason::Completed),
+        samples: testing::samples(seconds.to_vec()),
+        ..testing::record(case.parse().unwrap(), Vec::new())
     }
 }
 

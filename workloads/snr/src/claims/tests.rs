@@ -1,12 +1,7 @@
 //! Every claim through every ruling, and how runs are gathered.
 
-use std::collections::BTreeSet;
-
-use assay_schema::{
-    Better, Claim, ClaimData, Direction, Evidence, Metric, Moment, Outcome,
-    Record, Ruling, StopReason, Verification,
-};
-use assay_statistics::rule;
+use assay_schema::{Better, Claim, ClaimData, Evidence, Metric, Record};
+use assay_statistics::testing::{self, Trial, drill, unmatched};
 
 use super::runs::{Setting, groups};
 use super::statistic::Statistic;
@@ -24,23 +19,7 @@ fn quality(name: &str, value: f64) -> Metric {
 }
 
 fn record(case: &str, metrics: Vec<Metric>) -> Record {
-    Record {
-        case: case.parse().unwrap(),
-        started: Moment(0),
-        device: "cpu".to_owned(),
-        work: None,
-        verification: Some(Verification {
-            against: "made by this test".to_owned(),
-            largest_difference: 0.0,
-            relative_difference: 0.0,
-            tolerance: 1e-4,
-        }),
-        samples: Vec::new(),
-        metrics: metrics.into_iter().map(|one| (Some(0), one)).collect(),
-        pictures: Vec::new(),
-        warnings: Vec::new(),
-        outcome: Outcome::Finished(StopReason::Completed),
-    }
+    testing::record(case.parse().unwrap(), metrics)
 }
 
 fn case(model: &str, setting: Setting, seed: usize) -> String {
@@ -126,44 +105,6 @@ fn records_for(judgement: &Judgement, values: &[f64]) -> Vec<Record> {
     records
 }
 
-/// What a claim allows.
-fn region(claim: &Claim) -> (f64, f64) {
-    let (low, high) = (claim.value - claim.margin, claim.value + claim.margin);
-    match claim.direction {
-        Direction::AtLeast => (low, f64::INFINITY),
-        Direction::AtMost => (f64::NEG_INFINITY, high),
-        Direction::Near => (low, high),
-    }
-}
-
-/// Values over five seeds: some steady, some about a border.
-fn candidates(claim: &Claim) -> Vec<Vec<f64>> {
-    let (low, high) = region(claim);
-    let far = claim.noise + 5.0;
-    let inside = claim.margin / 10.0;
-    let mut all: Vec<Vec<f64>> = [
-        claim.value,
-        low + inside,
-        high - inside,
-        low - far,
-        high + far,
-        low / 2.0,
-        claim.value + far,
-        claim.value + far + 50.0,
-    ]
-    .into_iter()
-    .filter(|x| x.is_finite())
-    .map(|x| vec![x; 5])
-    .collect();
-    for border in [low, high] {
-        if border.is_finite() {
-            let step = 0.1 * border.abs().max(1.0);
-            all.push((-2..=2).map(|i| border + step * f64::from(i)).collect());
-        }
-    }
-    all
-}
-
 /// Evidence from such records; on real data where only they may judge.
 fn made(claim: &Claim, judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
     let mut records = records_for(judgement, values);
@@ -177,19 +118,9 @@ fn made(claim: &Claim, judgement: &Judgement, values: &[f64]) -> Vec<Evidence> {
 
 #[test]
 fn every_claim_has_an_id_of_its_own_and_one_judgement_or_a_reason() {
-    let file = claims().unwrap();
-    let ids: BTreeSet<&str> =
-        file.claim.iter().map(|claim| claim.id.as_str()).collect();
-    assert_eq!(ids.len(), file.claim.len());
     let judgements = judgements();
-    for claim in &file.claim {
-        let own = judgements.iter().filter(|one| one.claim == claim.id);
-        let wanted = usize::from(claim.untestable.is_none());
-        assert_eq!(own.count(), wanted, "{}", claim.id);
-    }
-    for judgement in &judgements {
-        assert!(ids.contains(judgement.claim), "{}", judgement.claim);
-    }
+    let judged = judgements.iter().map(|one| (one.claim, None));
+    assert_eq!(unmatched(&claims().unwrap(), judged), [""; 0]);
 }
 
 #[test]
@@ -237,27 +168,12 @@ fn a_full_study_has_evidence_for_every_claim_that_can_be_tested() {
 
 #[test]
 fn every_claim_meets_every_ruling() {
-    let file = claims().unwrap();
     let judgements = judgements();
-    for claim in &file.claim {
-        let ruled =
-            |evidence: &[Evidence]| rule(&file.paper, claim, evidence).ruling;
-        assert_eq!(ruled(&[]), Ruling::NotTested, "{}", claim.id);
-        let own = judgements.iter().find(|one| one.claim == claim.id);
-        let Some(judgement) = own else { continue };
-        let few = claim.least_seeds as usize - 1;
-        let on_few = made(claim, judgement, &vec![claim.value; few]);
-        assert_eq!(ruled(&on_few), Ruling::NotTested, "{}", claim.id);
-        let met: Vec<Ruling> = candidates(claim)
-            .iter()
-            .map(|values| ruled(&made(claim, judgement, values)))
-            .collect();
-        for wanted in
-            [Ruling::Supported, Ruling::Contradicted, Ruling::InsideNoise]
-        {
-            assert!(met.contains(&wanted), "{}: no {wanted:?}", claim.id);
-        }
-    }
+    let faults = drill(&claims().unwrap(), |claim| {
+        let own = judgements.iter().find(|one| one.claim == claim.id)?;
+        Some(Trial::over_seeds(5.0, move |values| made(claim, own, values)))
+    });
+    assert_eq!(faults, [""; 0]);
 }
 
 /// A study of one test SNR.
