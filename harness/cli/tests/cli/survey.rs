@@ -16,10 +16,10 @@ const JUDGED: &str = include_str!(
 /// share: decode, then prefill. `docs/prediction.md` and the workload's README
 /// say what they are.
 const CLAIMED: [(&str, f64, f64); 4] = [
-    ("google-tensor-g2:cpu", 0.15, 0.25),
-    ("nvidia-jetson-orin-nx-16gb", 0.15, 0.25),
-    ("snapdragon-8-gen-3:cpu", 0.15, 0.25),
-    ("snapdragon-888:cpu", 0.15, 0.25),
+    ("google-tensor-g2:cpu", 0.08, 0.10),
+    ("nvidia-jetson-orin-nx-16gb", 0.10, 0.18),
+    ("snapdragon-8-gen-3:cpu", 0.10, 0.04),
+    ("snapdragon-888:cpu", 0.04, 0.06),
 ];
 
 /// Medians of `|predicted / measured - 1|` by profile and phase.
