@@ -29,7 +29,7 @@ use crate::model::VisionLanguage;
 use crate::task::{Family, Split};
 
 /// Raised whenever stages change in what their axes do not say.
-const RECIPE: &str = "recipe=2";
+const RECIPE: &str = "recipe=3";
 
 /// One stage of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -382,7 +382,7 @@ impl Tuning {
                 1..=MOST,
             )?,
             tune_steps: count(case, "tune_steps", TUNE_STEPS, 1..=MOST)?,
-            tested: count(case, "tested", TESTED, 1..=MOST)?,
+            tested: count(case, "tested", TESTED, 1..=10_000)?,
             methods: named(case, "methods", &Methods::NAMES)?,
         })
     }

@@ -26,8 +26,10 @@ use crate::model::VisionLanguage;
 use crate::task::{Draws, Problem, answer_of};
 
 /// The learning rate of self-evolving updates, constant as the paper's is
-/// (1e-6 there, of models a thousand times larger).
-const SCHEDULE: Schedule = Schedule { peak: 1e-4, rise: 10, fall: None };
+/// (1e-6 there, of models a thousand times larger). Greedy accuracy on
+/// validation problems fell from 0.66 to 0.62 in every arm at 1e-4 (seed 1,
+/// 2,500 updates of warm-up, then 800).
+const SCHEDULE: Schedule = Schedule { peak: 3e-5, rise: 10, fall: None };
 
 /// What all arms share.
 #[derive(Clone, Copy)]

@@ -70,9 +70,7 @@ const PREFILL_1024: Setting = Setting {
 /// The model that the engine's own numbers are of.
 const QWEN: &str = "qwen1.5-1.8b";
 
-const EXACT_BEFORE: Share = Share { metric: "quality/exact", stage: "before" };
 const EXACT_AFTER: Share = Share { metric: "quality/exact", stage: "adapters" };
-const SOFT_BEFORE: Share = Share { metric: "quality/soft", stage: "before" };
 const SOFT_AFTER: Share = Share { metric: "quality/soft", stage: "adapters" };
 
 /// Of every claim that is not untestable.
@@ -118,14 +116,6 @@ pub(super) const JUDGEMENTS: &[Judgement] = &[
     published("average", COLUMNS, NONE),
     tuned("call-exact", OfIntents::Value(EXACT_AFTER)),
     tuned("call-soft", OfIntents::Value(SOFT_AFTER)),
-    tuned(
-        "call-gain",
-        OfIntents::Difference { of: EXACT_AFTER, less: EXACT_BEFORE },
-    ),
-    tuned(
-        "call-soft-gain",
-        OfIntents::Difference { of: SOFT_AFTER, less: SOFT_BEFORE },
-    ),
     tuned(
         "soft-over-exact",
         OfIntents::Difference { of: SOFT_AFTER, less: EXACT_AFTER },

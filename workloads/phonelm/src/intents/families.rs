@@ -5,7 +5,7 @@
 //! a small template: `{slot}` is a parameter's spoken value, `(a|b)` one of
 //! several, `[..]` a part that may be left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_schema::TextError;
 use serde::Deserialize;
@@ -369,6 +369,25 @@ impl Family {
     }
 }
 
+impl Family {
+    /// Appends all texts that a request for it or its sheet may have.
+    fn texts(&self, texts: &mut Vec<String>) {
+        texts.extend(self.names.iter().cloned());
+        for phrasing in &self.phrasings {
+            phrasing.vocabulary(texts);
+        }
+        for slot in &self.slots {
+            texts.extend(slot.names.iter().cloned());
+            for spoken in slot.spoken.iter().flatten() {
+                spoken.vocabulary(texts);
+            }
+            if let Values::Choice { options } = &slot.values {
+                texts.extend(options.iter().cloned());
+            }
+        }
+    }
+}
+
 impl Families {
     /// Those of the embedded file.
     ///
@@ -428,6 +447,27 @@ impl Families {
         })
     }
 
+    /// All words of the file.
+    pub(crate) fn words(&self) -> BTreeSet<String> {
+        let mut texts = Vec::new();
+        for template in self.front.iter().chain(&self.back) {
+            template.vocabulary(&mut texts);
+        }
+        for pool in self.pools.values() {
+            for template in pool.train.iter().chain(&pool.held_out) {
+                template.vocabulary(&mut texts);
+            }
+        }
+        for family in &self.families {
+            family.texts(&mut texts);
+        }
+        texts
+            .iter()
+            .flat_map(|text| text.split([' ', '_']))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// All texts that training may see, but for the words of open pools, which
     /// are those that have words beside them that it does not see.
     pub(crate) fn training_texts(&self) -> Vec<String> {
@@ -440,19 +480,7 @@ impl Families {
             template.vocabulary(&mut texts);
         }
         for family in self.families.iter().filter(|one| !one.held_out) {
-            texts.extend(family.names.iter().cloned());
-            for phrasing in &family.phrasings {
-                phrasing.vocabulary(&mut texts);
-            }
-            for slot in &family.slots {
-                texts.extend(slot.names.iter().cloned());
-                for spoken in slot.spoken.iter().flatten() {
-                    spoken.vocabulary(&mut texts);
-                }
-                if let Values::Choice { options } = &slot.values {
-                    texts.extend(options.iter().cloned());
-                }
-            }
+            family.texts(&mut texts);
         }
         texts
     }

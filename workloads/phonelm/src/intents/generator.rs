@@ -5,24 +5,28 @@
 //! name of everything in the file, in the file's order. Half of the prompts of
 //! training offer tools under other names, some of which mean nothing, and with
 //! their parameters in another order, so that sheets are read and not learned
-//! by heart: of tools that no training sees the sheet is all there is. Held-out requests have the
-//! tools as they are, and stand apart from training in three ways: some ask for tools that no training sees, values
-//! are also drawn from words that no training sees, and training draws that
-//! are near-duplicates of a held-out request of the same family (ROUGE-L of
-//! 0.75 or more, DroidCall's bound) are drawn again.
+//! by heart: of tools that no training sees the sheet is all there is.
+//! Held-out requests have the tools as they are, and stand apart from training
+//! in three ways: some ask for tools that no training sees, half of the values
+//! of open parameters (names, places, texts) have a word that no request of
+//! training has, and training draws that are near-duplicates of a held-out
+//! request of the same family (ROUGE-L of 0.75 or more, DroidCall's bound) are
+//! drawn again.
 
-use std::collections::BTreeMap;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draws::Draws;
-use super::families::{Families, Family, Slot, Span, Template, Values};
-use super::schema::{Kind, Parameter, Tool, ToolCall, Value};
-use super::times::{NUMBERS, TIME_WORDS, time};
+use super::families::{Families, Family, Span, Template, Values};
+use super::schema::{Kind, Parameter, Tool, ToolCall};
+use super::times::{NUMBERS, TIME_WORDS};
 use crate::PhoneLmError;
 
 /// ROUGE-L from which two requests are near-duplicates.
 const NEAR: f64 = 0.75;
 
-/// Draws after which a new request is given up.
+/// Draws in a row without a new request after which it is given up.
 const ATTEMPTS: u64 = 400;
 
 /// One in so many held-out requests asks for a tool that no training saw.
@@ -63,6 +67,8 @@ enum Split {
 #[derive(Clone, Debug)]
 pub(crate) struct Generator {
     families: Families,
+    /// All words that a request or a sheet may have, held-out ones too.
+    known: BTreeSet<String>,
     /// Tools that a prompt offers.
     offered: usize,
 }
@@ -141,7 +147,8 @@ impl Generator {
                 expected: format!("a whole number from 1 to {most}"),
             });
         }
-        Ok(Self { families, offered })
+        let known = families.words();
+        Ok(Self { families, known, offered })
     }
 
     /// All texts that training may see, but for the words of open pools:
@@ -165,19 +172,19 @@ impl Generator {
         count: usize,
     ) -> Result<HeldOut, PhoneLmError> {
         let mut held = HeldOut { examples: Vec::new(), words: BTreeMap::new() };
-        let most = ATTEMPTS.saturating_mul(count as u64);
-        for attempt in 0..most {
+        let (mut attempt, mut in_vain) = (0, 0);
+        while held.examples.len() < count && in_vain < ATTEMPTS {
             let found = held.examples.len();
-            if found == count {
-                break;
-            }
             let last = (found + 1).is_multiple_of(UNSEEN);
             let split = if last { Split::Unseen } else { Split::Seen };
             let draws = &mut Draws::new(seed, TEST_STREAMS + attempt);
             let example = self.draw(draws, split);
             let words = words(&example.request);
+            attempt += 1;
+            in_vain += 1;
             if !held.is_near(example.family, &words) {
                 held.push(example, words);
+                in_vain = 0;
             }
         }
         let found = held.examples.len();
@@ -237,12 +244,21 @@ impl Generator {
         others.truncate(self.offered - 1);
         let right = draws.below(others.len() + 1);
         let renamed = split == Split::Training && draws.chance(1, 2);
-        let (tool, slots) = self.sheet(draws, of, renamed);
-        let mut tools: Vec<Tool> = others
-            .into_iter()
-            .map(|other| self.sheet(draws, other, renamed).0)
-            .collect();
-        tools.insert(right, tool);
+        others.insert(right, of);
+        let mut sheets = |renamed| -> Vec<(Tool, Vec<String>)> {
+            let all = others.iter();
+            all.map(|tool| self.sheet(draws, tool, renamed)).collect()
+        };
+        let mut offered = sheets(renamed);
+        // Names that were drawn may be the same; a tool's own are not.
+        let names: BTreeSet<&str> =
+            offered.iter().map(|(tool, _)| tool.name.as_str()).collect();
+        if names.len() < offered.len() {
+            offered = sheets(false);
+        }
+        let slots = offered[right].1.clone();
+        let tools: Vec<Tool> =
+            offered.into_iter().map(|(tool, _)| tool).collect();
 
         let mut spans = Vec::new();
         aside(draws, &self.families.front, &mut spans);
@@ -276,24 +292,6 @@ impl Generator {
             family,
             is_seen: split != Split::Unseen,
             tools,
-        }
-    }
-
-    /// Words of a pool: in held-out requests half are those that no training
-    /// saw. In training half of the values of such a pool are made up: few
-    /// names are soon known by heart, and who knows them need not read.
-    fn of_pool(&self, draws: &mut Draws, pool: &str, split: Split) -> String {
-        let Some(pool) = self.families.pools.get(pool) else {
-            return String::new();
-        };
-        let new = !pool.held_out.is_empty() && draws.chance(1, 2);
-        if new && split == Split::Training {
-            return self.made_up(draws);
-        }
-        let from = if new { &pool.held_out } else { &pool.train };
-        match draws.pick(from) {
-            Some(template) => template.words(draws),
-            None => String::new(),
         }
     }
 
@@ -350,112 +348,6 @@ impl Generator {
         }
         (Tool { name, parameters }, names)
     }
-
-    /// One to three words that mean nothing together: some that training
-    /// knows, some that nobody does.
-    fn made_up(&self, draws: &mut Draws) -> String {
-        let words: Vec<String> = (0..1 + draws.below(3))
-            .map(|_| {
-                let known = draws.chance(1, 2);
-                let word = if known { self.known_word(draws) } else { None };
-                word.unwrap_or_else(|| syllables(draws))
-            })
-            .collect();
-        words.join(" ")
-    }
-
-    /// A word of a value of training.
-    fn known_word(&self, draws: &mut Draws) -> Option<String> {
-        let pools: Vec<_> = self.families.pools.values().collect();
-        let pool = *draws.pick(&pools)?;
-        let value = draws.pick(&pool.train)?.words(draws);
-        draws.pick(&words(&value)).cloned()
-    }
-
-    /// A value, and what is said for it.
-    fn value(
-        &self,
-        draws: &mut Draws,
-        slot: &Slot,
-        split: Split,
-    ) -> (Value, String) {
-        match &slot.values {
-            Values::Pool { pool } => {
-                let words = self.of_pool(draws, pool, split);
-                (Value::Text(words.clone()), words)
-            }
-            Values::List { pool } => {
-                // One drawn twice counts once.
-                let count = 1 + draws.below(3);
-                let mut items: Vec<String> = Vec::new();
-                for _ in 0..count {
-                    let item = self.of_pool(draws, pool, split);
-                    if !items.contains(&item) {
-                        items.push(item);
-                    }
-                }
-                let spoken = match items.split_last() {
-                    Some((last, before)) if !before.is_empty() => {
-                        format!("{} and {last}", before.join(" , "))
-                    }
-                    _ => items.join(""),
-                };
-                (Value::Items(items), spoken)
-            }
-            Values::Integer { low, high } => {
-                let range = usize::try_from(high - low).unwrap_or(0) + 1;
-                let number = low + draws.below(range) as i64;
-                let word = usize::try_from(number)
-                    .ok()
-                    .and_then(|n| NUMBERS.get(n))
-                    .filter(|_| draws.chance(1, 4));
-                let spoken =
-                    word.map_or(number.to_string(), |w| (*w).to_owned());
-                (Value::Integer(number), spoken)
-            }
-            Values::Digits { count } => {
-                let digit = |place| if place == 0 { 9 } else { 10 };
-                let digits: String = (0..*count)
-                    .map(|place| 10 - digit(place) + draws.below(digit(place)))
-                    .map(|digit| digit.to_string())
-                    .collect();
-                (Value::Text(digits.clone()), digits)
-            }
-            Values::Time => {
-                let (time, spoken) = time(draws);
-                (Value::Text(time), spoken)
-            }
-            Values::Choice { options } => {
-                let option = draws.pick(options).cloned().unwrap_or_default();
-                (Value::Text(option.clone()), option)
-            }
-            Values::Boolean { .. } => {
-                let truth = draws.chance(1, 2);
-                let said = draws.pick(&slot.spoken[usize::from(truth)]);
-                let said = said.map(|template| template.words(draws));
-                (Value::Boolean(truth), said.unwrap_or_default())
-            }
-        }
-    }
-}
-
-/// A word that nobody knows: one to three syllables, with a consonant behind
-/// them half of the time.
-fn syllables(draws: &mut Draws) -> String {
-    const CONSONANTS: [char; 20] = [
-        'b', 'c', 'd', 'f', 'g', 'h', 'j', 'k', 'l', 'm', 'n', 'p', 'q', 'r',
-        's', 't', 'v', 'w', 'x', 'z',
-    ];
-    const VOWELS: [char; 6] = ['a', 'e', 'i', 'o', 'u', 'y'];
-    let mut word = String::new();
-    for _ in 0..1 + draws.below(3) {
-        word.extend(draws.pick(&CONSONANTS));
-        word.extend(draws.pick(&VOWELS));
-    }
-    if draws.chance(1, 2) {
-        word.extend(draws.pick(&CONSONANTS));
-    }
-    word
 }
 
 #[cfg(test)]
@@ -503,6 +395,45 @@ mod tests {
         }
         // Every family is still trained on.
         assert_eq!(families.len(), 23);
+    }
+
+    #[test]
+    fn held_out_values_have_a_word_that_no_training_draws() {
+        let generator = generator();
+        let held = generator.held_out(1, 10).unwrap();
+        let mut trained = BTreeSet::new();
+        for text in generator.families.training_texts() {
+            trained.extend(words(&text));
+        }
+        for index in 0..3_000 {
+            let example = generator.training(1, index, &held).unwrap();
+            trained.extend(words(&example.request));
+        }
+        let mut values = 0;
+        for pool in generator.families.pools.values() {
+            for template in &pool.held_out {
+                for stream in 0..20 {
+                    let value = template.words(&mut Draws::new(1, stream));
+                    let own = words(&value);
+                    let new = own.iter().any(|word| !trained.contains(word));
+                    assert!(new, "`{value}`");
+                    values += 1;
+                }
+            }
+        }
+        assert!(values > 500);
+    }
+
+    #[test]
+    fn no_prompt_offers_two_tools_of_one_name() {
+        let generator = generator();
+        let held = generator.held_out(1, 10).unwrap();
+        for index in 0..2_000 {
+            let example = generator.training(2, index, &held).unwrap();
+            let names: BTreeSet<&str> =
+                example.tools.iter().map(|tool| tool.name.as_str()).collect();
+            assert_eq!(names.len(), example.tools.len(), "{names:?}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! Exact: the tool and every argument, and no other. Soft, as their
 //! `result_checker.py` counts: nothing where the tool is another or the
 //! answer no JSON; else the share of the tool's parameters, all that it
-//! declares, that are as they should be, those left out rightly among them.
-//! It asks for no more: an argument that is missing or that the tool does not
-//! declare costs the exact point alone. Where they compare some texts by
+//! declares, that are as they should be, those left out rightly among them
+//! (`null` and `none` count as left out). What the tool does not declare costs
+//! the exact point alone: theirs forgives it there too, so that exact here is
+//! stricter. Lists are right in any order. Where they compare some texts by
 //! meaning, with a language model, texts are compared letter by letter here.
 
 use assay_statistics::wilson;
@@ -56,10 +57,35 @@ impl Mark {
         let soft = soft(&text, tools, right);
         match ToolCall::from_text(&text, tools) {
             Ok(call) => {
-                Self { is_well_formed: true, is_exact: call == *right, soft }
+                let is_exact = call.name == right.name
+                    && call.arguments.len() == right.arguments.len()
+                    && right.arguments.iter().all(|(name, value)| {
+                        let given = call.arguments.get(name);
+                        given.is_some_and(|given| is_same(given, value))
+                    });
+                Self { is_well_formed: true, is_exact, soft }
             }
             Err(_) => Self { soft, ..Self::default() },
         }
+    }
+}
+
+/// Whether an argument says that there is none.
+fn is_none(value: &Json) -> bool {
+    let said = value.as_str().map(str::trim);
+    value.is_null() || said.is_some_and(|s| s.eq_ignore_ascii_case("none"))
+}
+
+/// Whether two values are the same; a list in any order.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Items(a), Value::Items(b)) => {
+            let (mut a, mut b) = (a.clone(), b.clone());
+            a.sort_unstable();
+            b.sort_unstable();
+            a == b
+        }
+        _ => a == b,
     }
 }
 
@@ -77,9 +103,13 @@ fn soft(text: &str, tools: &[Tool], right: &ToolCall) -> f64 {
         .iter()
         .filter(|parameter| {
             let given = given.and_then(|all| all.get(&parameter.name));
-            let right = right.arguments.get(&parameter.name);
-            given.is_some() == right.is_some()
-                && given.and_then(Value::from_json).as_ref() == right
+            let given = given.filter(|value| !is_none(value));
+            match (given, right.arguments.get(&parameter.name)) {
+                (None, None) => true,
+                (Some(given), Some(right)) => Value::from_json(given)
+                    .is_some_and(|given| is_same(&given, right)),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
         })
         .count();
     match tool.parameters.len() {
@@ -149,7 +179,8 @@ mod tests {
             // Not well formed, and yet three of four.
             (r#"{"y":"2"}"#, 0.75),
             (r#"{"x":"1","y":"2","v":"5"}"#, 1.0),
-            (r#"{"x":1,"y":"2","z":null}"#, 0.5),
+            (r#"{"x":1,"y":"2","z":null}"#, 0.75),
+            (r#"{"x":"1","y":"2","w":"None"}"#, 1.0),
             ("{}", 0.5),
             ("7", 0.5),
         ] {
@@ -161,6 +192,16 @@ mod tests {
         assert_eq!(soft("no", &tools, &right), 0.0);
         let bare = ToolCall { name: "b".into(), arguments: BTreeMap::new() };
         assert_eq!(soft(other, &tools, &bare), 1.0);
+    }
+
+    #[test]
+    fn a_list_is_right_in_any_order() {
+        let list = |words: &[&str]| {
+            Value::Items(words.iter().map(|w| (*w).to_owned()).collect())
+        };
+        assert!(is_same(&list(&["tea", "rice"]), &list(&["rice", "tea"])));
+        assert!(!is_same(&list(&["tea", "tea"]), &list(&["rice", "tea"])));
+        assert!(!is_same(&list(&["tea"]), &list(&["tea", "tea"])));
     }
 
     #[test]

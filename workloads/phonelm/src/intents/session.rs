@@ -29,7 +29,7 @@ use crate::PhoneLmError;
 use crate::request::{Call, Methods, Tuning};
 
 /// Raised whenever stages change in what no constant says.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 /// A stage of the study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! Candidates are timed by turns: each turn visits every one of a group for both
 //! phases, and the median of the turns stands. A machine that is slow for some
 //! seconds is so for all of them, where one after the other would have it
-//! slow for a few, and rank those behind. A group's weights fit in
-//! [`TOGETHER`]; groups take every n-th candidate of the list, so that each
+//! slow for a few, and rank those behind. A group's weights and caches fit in
+//! [`TOGETHER`], so that large candidates are timed one by one; groups take every n-th candidate of the list, so that each
 //! spans it. The rank correlation is Spearman's, with the interval that
 //! resampled candidates give.
 
@@ -26,7 +26,7 @@ const TURNS: usize = 9;
 /// Rounds of a visit: the first finds caches cold and does not count.
 const ROUNDS: usize = 4;
 
-/// Weights of a group that are held at once, bytes of `f32`.
+/// Weights and caches of a group that are held at once, bytes of `f32`.
 const TOGETHER: u64 = 1 << 30;
 
 /// Decode steps of a round: one alone is a fraction of a millisecond where
@@ -140,7 +140,10 @@ pub fn time(
     context: usize,
     seed: u64,
 ) -> Result<Vec<Timed>, PhoneLmError> {
-    let bytes = |one: &Candidate| one.parameters().saturating_mul(4).max(1);
+    let bytes = |one: &Candidate| {
+        let cached = 2 * one.layers * one.layer.width * (context + 1);
+        4 * one.parameters().saturating_add(cached as u64).max(1)
+    };
     let largest = candidates.iter().map(bytes).max().unwrap_or(1);
     let held = usize::try_from(TOGETHER / largest).unwrap_or(usize::MAX).max(1);
     let groups = candidates.len().div_ceil(held);
