@@ -66,6 +66,10 @@ pub struct OverlayClass {
     pub times: BTreeMap<String, f64>,
     /// Measured rows of the class, a count.
     pub rows: usize,
+    /// How many phases of different models they are, where rows of one say
+    /// one thing over again: a count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<usize>,
     /// What the overlay does to predictions that it did not see.
     #[serde(deserialize_with = "error")]
     pub error: OverlayError,
@@ -89,12 +93,19 @@ pub struct OverlayError {
     /// How rows were held out, in words.
     pub method: String,
     /// Mean absolute relative error without the overlay; a fraction: 0.1 is
-    /// 10 %.
-    pub before: f64,
-    /// The same with the overlay, on the same rows; a fraction.
-    pub after: f64,
+    /// 10 %. Absent where no row was held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<f64>,
+    /// The same with the overlay, on the same rows; a fraction. Absent as
+    /// `before` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<f64>,
     /// Rows held out, a count.
     pub n: usize,
+    /// Models held out, each predicted from the others, where rows of one are
+    /// no errors of their own: a count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<usize>,
 }
 
 /// What is left of the difference at one measured shape.
@@ -269,11 +280,27 @@ fn multipliers<'de, D: Deserializer<'de>>(
 fn error<'de, D: Deserializer<'de>>(from: D) -> Result<OverlayError, D::Error> {
     let error = OverlayError::deserialize(from)?;
     for (key, share) in [("before", error.before), ("after", error.after)] {
-        if !(share.is_finite() && share >= 0.0) {
-            return Err(D::Error::custom(format!(
-                "error.{key}: found {share}; expected a finite fraction, not \
-                 negative"
-            )));
+        match share {
+            None if error.n > 0 => {
+                return Err(D::Error::custom(format!(
+                    "error.{key}: found nothing; expected the error of the {} \
+                     rows held out",
+                    error.n
+                )));
+            }
+            Some(share) if error.n == 0 => {
+                return Err(D::Error::custom(format!(
+                    "error.{key}: found {share}; expected nothing, since no \
+                     row was held out (n = 0)"
+                )));
+            }
+            Some(share) if !(share.is_finite() && share >= 0.0) => {
+                return Err(D::Error::custom(format!(
+                    "error.{key}: found {share}; expected a finite fraction, \
+                     not negative"
+                )));
+            }
+            _ => {}
         }
     }
     Ok(error)

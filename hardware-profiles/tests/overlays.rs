@@ -227,8 +227,13 @@ proptest! {
         let class = OverlayClass {
             times: BTreeMap::from([("ec".to_owned(), factor)]),
             rows: points.len(),
+            phases: None,
             error: OverlayError {
-                method: words.clone(), before: 0.5, after, n: 3,
+                method: words.clone(),
+                before: Some(0.5),
+                after: Some(after),
+                n: 3,
+                models: None,
             },
             outliers: vec![words.clone()],
             points: points
@@ -297,10 +302,27 @@ fn points_and_errors_that_are_no_numbers_are_refused() {
         ("at = [0, 10,", "at = [0, inf,", "points, number 1: found"),
         ("before = 0.21", "before = nan", "error.before: found NaN"),
         ("after = 0.071", "after = -1", "error.after: found -1"),
+        ("after = 0.071, n", "n", "error.after: found nothing; expected the"),
+        ("after = 0.071, n = 64", "n = 0", "error.before: found 0.12; exp"),
     ] {
         let message = refusal(from, to);
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn where_nothing_was_held_out_the_file_has_no_error_and_keeps_its_counts() {
+    let none = "before = 0.21, after = 0.094, n = 115 }";
+    assert!(sound().contains(none));
+    let text = sound()
+        .replace(none, "n = 0, models = 1 }")
+        .replace("rows = 116\n", "rows = 116\nphases = 2\n");
+    let overlay = Overlay::parse(&text, "gpu.toml").unwrap();
+    let class = &overlay.classes["matmul"];
+    let error = &class.error;
+    assert_eq!((error.before, error.after, error.n), (None, None, 0));
+    assert_eq!((error.models, class.phases), (Some(1), Some(2)));
+    assert_eq!(overlay.to_toml().unwrap(), text);
 }
 
 #[test]

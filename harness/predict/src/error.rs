@@ -33,6 +33,20 @@ pub enum PredictError {
         /// Unit.
         unit: String,
     },
+    /// A class or a constant of an overlay that this build does not know.
+    #[error(
+        "unknown {what}: `{found}`; nearest valid: `{nearest}` (one of {valid})"
+    )]
+    UnknownName {
+        /// What kind of name it is, and in which overlay.
+        what: String,
+        /// The name.
+        found: String,
+        /// The nearest name.
+        nearest: String,
+        /// All of them.
+        valid: String,
+    },
     /// Measurements that no overlay can be fitted to.
     #[error("cannot calibrate: {0}")]
     Calibration(String),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PredictError;
 use crate::models::Class;
+use crate::overlays::held_out_band;
 use crate::residuals::Covariance;
 
 /// `constants/classes.toml`.
@@ -187,6 +188,9 @@ pub(crate) struct Entry {
 pub(crate) struct Resolved {
     pub(crate) values: Vec<f64>,
     pub(crate) distance: Distance,
+    /// Natural logarithms of how far the truth lies below and above a
+    /// prediction, as [`Entry::band`] has them.
+    pub(crate) band: (f64, f64),
 }
 
 impl Library {
@@ -328,6 +332,8 @@ impl Entry {
     ) -> Resolved {
         let mut values = self.joint.clone();
         let mut distance = Distance::New;
+        // What an overlay's own rows have to say of the band.
+        let mut own_band = None;
         if let Some(times) = self.families.get(&family) {
             self.multiply(&mut values, times.iter().copied().enumerate());
             distance = Distance::Family;
@@ -340,8 +346,19 @@ impl Entry {
             });
             self.multiply(&mut values, moved);
             distance = Distance::Overlay;
+            own_band = Some(held_out_band(&own.error));
         }
-        Resolved { values, distance }
+        let band = match own_band {
+            // An overlay that nothing was held out from is not known to be
+            // any nearer than no overlay.
+            Some(None) => self.band(Distance::New),
+            Some(Some(own)) => {
+                let (low, high) = self.band(distance);
+                (low.max(own), high.max(own))
+            }
+            None => self.band(distance),
+        };
+        Resolved { values, distance, band }
     }
 
     /// Natural logarithms of how far the truth lies below and above a
@@ -410,6 +427,35 @@ mod tests {
             for (family, is) in &class.family {
                 assert!(is.devices >= 2, "{name} {family}");
             }
+        }
+    }
+
+    #[test]
+    fn the_band_of_an_overlay_is_as_wide_as_its_held_out_rows_ask_for() {
+        let class = Class::LlamaDecode;
+        let entry = Library::get().unwrap().entry(class);
+        let mut overlay = Overlay::shipped()
+            .unwrap()
+            .into_iter()
+            .find(|overlay| overlay.classes.contains_key(class.name()))
+            .unwrap();
+        let mut band = |after: Option<f64>, n: usize| {
+            let own = overlay.classes.get_mut(class.name()).unwrap();
+            own.error.after = after;
+            own.error.n = n;
+            own.error.models = None;
+            entry.resolve(class, Architecture::Volta, Some(&overlay)).band
+        };
+        let [near, new] =
+            [Distance::Overlay, Distance::New].map(|far| entry.band(far));
+        assert_ne!(near, new);
+        assert_eq!(band(Some(0.0), 50), near);
+        assert_eq!(band(None, 0), new, "nothing is known of its error");
+        // Student's table, 0.90 with 6 degrees of freedom: 1.440.
+        let (low, high) = band(Some(0.3), 7);
+        for side in [low, high] {
+            let expected = 1.0 + 1.440 * 1.2533 * 0.3;
+            assert!((side.exp() - expected).abs() < 1e-3, "{side}");
         }
     }
 

@@ -186,7 +186,8 @@ impl Factors {
         Self { compute: at(0), memory: at(1), output: at(2), launch: at(3) }
     }
 
-    /// From an overlay's names; what is missing is 1.
+    /// From an overlay's names, which `overlays` has checked; what is missing
+    /// is 1.
     pub(crate) fn read(times: &BTreeMap<String, f64>) -> Self {
         let at = |name: &str| times.get(name).copied().unwrap_or(1.0).ln();
         Self::of(&Self::NAMES.map(at))

@@ -14,6 +14,7 @@ use crate::kernels::{Kernel, Launches};
 use crate::library::{Distance, Library, Resolved};
 use crate::machine::{Factors, Machine};
 use crate::models::Class;
+use crate::overlays::{check_names, held_out_band};
 use crate::place::place;
 use crate::residuals::Residuals;
 use crate::serving::serve;
@@ -61,8 +62,8 @@ struct Calibrated {
 }
 
 impl Calibrated {
-    /// What an overlay says of each runtime. Its band comes from the rows that
-    /// its fit held out; without any it is the unit's, `stated`.
+    /// What an overlay says of each runtime. Its band comes from the models
+    /// that its fit held out; without any it is the unit's, `stated`.
     fn all(
         machine: &Machine,
         overlay: Option<&Overlay>,
@@ -75,19 +76,13 @@ impl Calibrated {
                 continue;
             };
             let machine = machine.times(Factors::read(&own.times))?;
-            let band = match own.error.n {
-                0 => stated,
-                _ => (1.0 + WITHIN * own.error.after).ln().max(LEAST_BAND),
-            };
+            let band = held_out_band(&own.error)
+                .map_or(stated, |band| band.max(LEAST_BAND));
             found.insert(runtime, Self { machine, band });
         }
         Ok(found)
     }
 }
-
-/// 80 % of a normal distribution lie within this many mean absolute
-/// deviations of its middle.
-const WITHIN: f64 = 1.606;
 
 /// The least logarithm of a band's half width beside a measured table or a
 /// calibration.
@@ -155,13 +150,17 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// An unknown unit; a unit without arithmetic for the precision.
+    /// An unknown unit; a unit without arithmetic for the precision; a class or
+    /// a constant in the overlay that this build does not know.
     pub fn new(
         profile: &HardwareProfile,
         unit: Option<&str>,
         precision: Precision,
         overlay: Option<&Overlay>,
     ) -> Result<Self, PredictError> {
+        if let Some(overlay) = overlay {
+            check_names(overlay)?;
+        }
         let (name, unit) = profile.unit(unit)?;
         let served = serve(profile, name, unit, precision)?;
         let ceilings = Ceilings::new(profile, unit, precision, &served);
@@ -258,7 +257,9 @@ impl Target {
             profile: self.profile.clone(),
             unit: self.unit.name().to_owned(),
         })?;
-        if self.residuals.is_empty() {
+        // Factors of a runtime and residuals were each fitted to the bare unit:
+        // both together would correct it twice.
+        if self.residuals.is_empty() || self.is_calibrated(runtime) {
             return Ok(times);
         }
         let covariance = Library::get()?.covariance;
@@ -326,14 +327,20 @@ impl Target {
         )
     }
 
+    /// Whether whole graphs under a runtime say what the unit reaches.
+    fn is_calibrated(&self, runtime: Runtime) -> bool {
+        matches!(&self.model, Model::Roofline { calibrated, .. }
+            if calibrated.contains_key(&runtime))
+    }
+
     /// Whether the overlay has something to say of a class under a runtime.
     fn moves(&self, class: Class, runtime: Runtime) -> bool {
         match &self.model {
             Model::Classes(classes) => {
                 classes[class.index()].distance == Distance::Overlay
             }
-            Model::Roofline { calibrated, .. } => {
-                calibrated.contains_key(&runtime) || self.residuals.cover(class)
+            Model::Roofline { .. } => {
+                self.is_calibrated(runtime) || self.residuals.cover(class)
             }
         }
     }
@@ -341,11 +348,7 @@ impl Target {
     /// A prediction's band of 80 % round a point: the logarithms of a class's
     /// errors add up (they share a sign on one device), those of different
     /// classes add as independent ones do.
-    pub(crate) fn banded(
-        &self,
-        priced: &Priced,
-        runtime: Runtime,
-    ) -> Result<Estimate, PredictError> {
+    pub(crate) fn banded(&self, priced: &Priced, runtime: Runtime) -> Estimate {
         let total = priced.times.total();
         let (low, high) = match &self.model {
             Model::Roofline { calibrated, band, .. } => {
@@ -354,14 +357,12 @@ impl Target {
                 (band, band)
             }
             Model::Classes(classes) => {
-                let library = Library::get()?;
                 let (mut low, mut high) = (0.0, 0.0);
                 // Nothing to do takes no time, and is no kernel's share.
                 let timed = priced.by_class.iter().filter(|(_, s)| *s > 0.0);
                 for (class, seconds) in timed {
                     let share = seconds / total;
-                    let distance = classes[class.index()].distance;
-                    let (l, h) = library.entry(*class).band(distance);
+                    let (l, h) = classes[class.index()].band;
                     low += (share * l) * (share * l);
                     high += (share * h) * (share * h);
                 }
@@ -384,14 +385,14 @@ impl Target {
         {
             method += &format!("; overlay of {overlay}");
         }
-        Ok(Estimate {
+        Estimate {
             point: total,
             low: total / low.exp(),
             high: total * high.exp(),
             confidence: 0.8,
             n: 0,
             method,
-        })
+        }
     }
 
     /// Seconds of each operator of a graph, in order: what a trace-event page

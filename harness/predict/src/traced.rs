@@ -82,7 +82,7 @@ pub fn predict(
         profile: target.profile.clone(),
         unit: target.unit.name().to_owned(),
         runtime,
-        latency_s: target.banded(&priced, runtime)?,
+        latency_s: target.banded(&priced, runtime),
         time_by_class: priced.time_by_class(),
         flops: traced.flops,
         bytes: Bytes(bytes),

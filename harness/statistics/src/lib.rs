@@ -95,6 +95,7 @@ pub use recomputed::{Term, recomputed};
 pub use ruling::{allowed_region, rule};
 pub use seeds::{mean_over_seeds, ratio_over_seeds, widened};
 pub use sequential::{t_mixture_e_value, t_mixture_half_width};
+pub use student::quantile as student_quantile;
 pub use study::{Study, studies};
 pub use summary::Summary;
 pub use verdict::{Judged, VerdictRule, judge};

@@ -22,7 +22,7 @@ pub(crate) fn two_sided_p(t: f64, degrees: f64) -> f64 {
 
 /// The value that T stays below with `probability` (strictly between 0 and
 /// 1); infinite where there is no law.
-pub(crate) fn quantile(probability: f64, degrees: f64) -> f64 {
+pub fn quantile(probability: f64, degrees: f64) -> f64 {
     StudentsT::new(0.0, 1.0, degrees).map_or(f64::INFINITY, |law| {
         let t = law.inverse_cdf(probability);
         t - (law.cdf(t) - probability) / law.pdf(t)

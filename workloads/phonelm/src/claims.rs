@@ -5,8 +5,9 @@
 //! `table` says for each claim which statistic judges it. `groups` gathers
 //! records that differ in their seeds; `searches` and `intents` compute
 //! statistics over those seeds, `predicted` those of predictions for a phone,
-//! `recomputed` sums of what others printed. Nothing is fitted to a published
-//! number.
+//! `recomputed` sums of what others printed. Nothing is fitted to one of PhoneLM's
+//! published numbers. Overlays of phones are, to times of other models
+//! (`docs/prediction.md`), and predictions for these phones use them.
 
 mod groups;
 mod intents;

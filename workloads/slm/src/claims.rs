@@ -6,10 +6,11 @@
 //! statistics (`statistic`, `precisions`, `measured_formats`, `curves`,
 //! `memory_parts`, `shapes`) see one kind at a time, so that none is mixed with
 //! another; `figures` are those that a report draws beside its own. Nothing
-//! here is fitted to a published number. The constants behind
-//! a prediction are, to what others published (`docs/prediction.md`), and a
-//! machine's overlay may be, to half of the survey's shapes
-//! (`hardware-profiles/measurements/survey.py`).
+//! here is fitted to a published number. The constants behind a prediction are,
+//! to what others published (`docs/prediction.md`), and a machine's overlay may
+//! be, to half of the survey's shapes
+//! (`hardware-profiles/measurements/survey.py`). No claim on a time that an
+//! overlay was fitted to is judged by predictions.
 
 mod curves;
 mod figures;

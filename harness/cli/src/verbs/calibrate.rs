@@ -136,7 +136,9 @@ fn said(found: &Calibrated, out: &Path) -> String {
         [
             "class",
             "rows",
+            "phases",
             "held out",
+            "models",
             "error before",
             "error after",
             "outliers",
@@ -145,14 +147,21 @@ fn said(found: &Calibrated, out: &Path) -> String {
         .to_vec(),
     ];
     for (name, class) in &found.overlay.classes {
-        let percent = |share: f64| match class.error.n {
-            0 => "unknown".to_owned(),
-            _ => format!("{:.1} %", share * 100.0),
+        let percent = |share: Option<f64>| {
+            share.map_or_else(
+                || "unknown".to_owned(),
+                |share| format!("{:.1} %", share * 100.0),
+            )
+        };
+        let count = |n: Option<usize>| {
+            n.map_or_else(|| "-".to_owned(), |n| n.to_string())
         };
         rows.push(vec![
             name.clone(),
             class.rows.to_string(),
+            count(class.phases),
             class.error.n.to_string(),
+            count(class.error.models),
             percent(class.error.before),
             percent(class.error.after),
             class.outliers.len().to_string(),
@@ -166,6 +175,13 @@ fn said(found: &Calibrated, out: &Path) -> String {
         aligned(&rows)
     );
     for (name, class) in &found.overlay.classes {
+        if let Some(phases) = class.phases {
+            text += &format!(
+                "{name}: {} factors from {phases} phases of different models; \
+                 what those leave open, the priors decide\n",
+                class.times.len()
+            );
+        }
         for outlier in &class.outliers {
             text += &format!("outlier, left out: {name}: {outlier}\n");
         }

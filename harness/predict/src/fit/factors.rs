@@ -11,7 +11,9 @@
 //! and the four factors are fitted to the logarithms of measured times: Huber's
 //! loss, each factor drawn to 1 by the deviation that `constants.toml` expects
 //! (`[calibrated]`). A model's rows of one phase, however many were measured,
-//! count together as one row, since they say one thing over again.
+//! count together as one row, since they say one thing over again. At least as
+//! many phases of different models are asked for as there are factors; with no
+//! more than that the priors decide what the rows cannot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,13 +131,17 @@ pub(super) fn factors_class(
         };
         unfit.push(Unfit { index, why });
     }
-    if rows.len() < least {
+    let phases: BTreeSet<&str> = rows.iter().map(Row::path).collect();
+    let phases = phases.len();
+    if rows.len() < least || phases < Factors::NAMES.len() {
         let why = format!(
-            "{} usable rows of whole graphs under {runtime}; the {} constants \
-             {} need {least}",
+            "{} usable rows of whole graphs under {runtime}, of {phases} \
+             phases of different models; the {} constants {} need {least} \
+             rows, of {} such phases",
             rows.len(),
             Factors::NAMES.len(),
-            Factors::NAMES.join(", ")
+            Factors::NAMES.join(", "),
+            Factors::NAMES.len()
         );
         let left = indices.into_iter();
         unfit.extend(left.map(|index| Unfit { index, why: why.clone() }));
@@ -146,6 +152,7 @@ pub(super) fn factors_class(
     let class = OverlayClass {
         times: fit(&all)?.named(),
         rows: rows.len(),
+        phases: Some(phases),
         error: held_out(&all)?,
         outliers: Vec::new(),
         points: Vec::new(),
@@ -188,10 +195,11 @@ fn fit(rows: &[&Row]) -> Result<Factors, PredictError> {
 /// where there is one model only.
 fn held_out(rows: &[&Row]) -> Result<OverlayError, PredictError> {
     let models: BTreeSet<&str> = rows.iter().map(|row| row.model()).collect();
+    let several = models.len() > 1;
     let (mut before, mut after, mut weight, mut n) = (0.0, 0.0, 0.0, 0);
     let size = |error: f64| (error.exp() - 1.0).abs();
-    if models.len() > 1 {
-        for model in models {
+    if several {
+        for &model in &models {
             let (held, rest): (Vec<&Row>, Vec<&Row>) =
                 rows.iter().copied().partition(|row| row.model() == model);
             let found = fit(&rest)?;
@@ -203,11 +211,12 @@ fn held_out(rows: &[&Row]) -> Result<OverlayError, PredictError> {
             }
         }
     }
-    let mean = |sum: f64| if weight > 0.0 { sum / weight } else { 0.0 };
+    let mean = |sum: f64| (n > 0).then_some(sum / weight);
     Ok(OverlayError {
         method: "each model from the others, a phase counted once".to_owned(),
         before: mean(before),
         after: mean(after),
         n,
+        models: several.then_some(models.len()),
     })
 }

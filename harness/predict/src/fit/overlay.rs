@@ -95,18 +95,19 @@ pub(super) fn robust(values: &[f64]) -> (f64, f64) {
 }
 
 /// The mean of `|predicted / measured - 1|` before and after a fit, of parts
-/// that were each predicted from the others.
+/// that were each predicted from the others; none without parts.
 pub(super) fn parts_error(before: &[f64], after: &[f64]) -> OverlayError {
     let mean = |errors: &[f64]| {
         let sizes = errors.iter().map(|error| (error.exp() - 1.0).abs());
-        // From 0: the sum of nothing is -0, which a file would show.
-        sizes.fold(0.0, |sum, size| sum + size) / errors.len().max(1) as f64
+        let any = !errors.is_empty();
+        any.then(|| sizes.sum::<f64>() / errors.len() as f64)
     };
     OverlayError {
         method: "each fifth of the shapes from the other four".to_owned(),
         before: mean(before),
         after: mean(after),
         n: after.len(),
+        models: None,
     }
 }
 
@@ -232,6 +233,7 @@ fn overlay_class(
             .map(|((at, _), times)| (names[*at].to_owned(), *times))
             .collect(),
         rows: rows.len(),
+        phases: None,
         error: parts_error(&before, &after),
         points: own.near.points().iter().map(written).collect(),
         outliers: own

@@ -126,6 +126,7 @@ fn overlay_class(
     Ok(OverlayClass {
         times: BTreeMap::new(),
         rows: rows.len(),
+        phases: None,
         error: parts_error(&before, &after),
         points: kept.iter().map(|row| written(&row.point)).collect(),
         outliers: out

@@ -8,11 +8,14 @@
 //! numbers from 0 to 1 with one mean, shares of right and wrong vary most.
 
 use assay_schema::{Estimate, Record};
-use assay_statistics::wilson;
+use assay_statistics::{widened, wilson};
 
 use super::groups::{CONFIDENCE, Group, mean, value_at};
 
 const REQUESTS: &str = "quality/requests";
+
+/// What no interval over seeds is narrower than.
+const BY_REQUESTS: &str = "as wide as the requests allow";
 
 /// A share of the held-out requests.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +63,7 @@ impl OfIntents {
                 let each = group.over_seeds(|record| share.of(record));
                 let shares: Vec<f64> = each.iter().map(|one| one.0).collect();
                 let sampling = sampling(&each);
-                (widened(mean(&shares)?, sampling), share.label())
+                (at_least(mean(&shares)?, sampling), share.label())
             }
             Self::Difference { of, less } => {
                 let each = group.over_seeds(|record| {
@@ -74,7 +77,7 @@ impl OfIntents {
                 // requests are the same: on the safe side.
                 let halves = [a[0].hypot(b[1]), a[1].hypot(b[0])];
                 let what = format!("{} less {}", of.label(), less.label());
-                (widened(mean(&differences)?, halves), what)
+                (at_least(mean(&differences)?, halves), what)
             }
         };
         Some(group.labelled(estimate.scaled(100.0), &what))
@@ -96,13 +99,7 @@ fn sampling(each: &[(f64, f64)]) -> [f64; 2] {
 }
 
 /// The estimate, its interval at least as wide as these halves.
-fn widened(estimate: Estimate, [below, above]: [f64; 2]) -> Estimate {
-    let method =
-        format!("{}, at least as wide as the requests allow", estimate.method);
-    Estimate {
-        low: estimate.low.min(estimate.point - below),
-        high: estimate.high.max(estimate.point + above),
-        method,
-        ..estimate
-    }
+fn at_least(estimate: Estimate, [below, above]: [f64; 2]) -> Estimate {
+    let (low, high) = (estimate.point - below, estimate.point + above);
+    widened(estimate, low, high, BY_REQUESTS)
 }

@@ -193,11 +193,11 @@ impl SearchSession {
         make: impl FnOnce(&Self) -> Result<Told, PhoneLmError>,
     ) -> Result<Told, PhoneLmError> {
         let Some(state) = &self.state else { return make(self) };
-        if let Some(told) = state.read(name)? {
+        if let Some(told) = state.read_note(name)? {
             return Ok(told);
         }
         let told = make(self)?;
-        state.write(name, &told)?;
+        state.write_note(name, &told)?;
         Ok(told)
     }
 

@@ -1,5 +1,6 @@
-//! Times by length on two machines: the survey's Figure 9 and what is
-//! predicted in its place.
+//! Times by length on two machines: the survey's Figure 9. Nothing is
+//! predicted in its place, since the overlays of both machines were fitted to
+//! Bloom-1B1, the phone's to the prefill curve itself.
 //!
 //! The published decode curve of the phone is an average over the tokens so
 //! far of which the first took no time, `T (n - 1) / n` with a `T` that does
@@ -36,55 +37,16 @@ pub(super) enum OfCurves {
     Scatter { phase: Phase, two: Two },
 }
 
-/// How far a value may lie below and above, as logarithms.
-#[derive(Clone, Copy, Debug, Default)]
-struct Band {
-    below: f64,
-    above: f64,
-}
-
-impl Band {
-    /// That of one over another that errs independently.
-    fn over(self, other: Self) -> Self {
-        Self {
-            below: self.below.hypot(other.above),
-            above: self.above.hypot(other.below),
-        }
-    }
-
-    /// That of a ratio of two predictions of one machine, whose errors share
-    /// their sign.
-    fn halved(self) -> Self {
-        Self { below: 0.5 * self.below, above: 0.5 * self.above }
-    }
-}
-
-/// Ratios over lengths, and the bands of both machines' predictions; none of
-/// other data.
-struct Ratios {
-    values: Vec<f64>,
-    of: Band,
-    over: Band,
-}
-
 impl OfCurves {
     /// Its value; `None` where a curve is missing.
     pub(super) fn of(&self, readings: &Readings) -> Option<Estimate> {
         match *self {
             Self::MeanRatio { phase, two } => {
-                let ratios = ratios(readings, phase, two)?;
-                let found = mean_of(&ratios.values)?;
-                let band = ratios.of.over(ratios.over);
-                Some(banded(found, band, "both machines' bands"))
+                mean_of(&ratios(readings, phase, two))
             }
             Self::Edge { two } => {
-                let prefill = ratios(readings, Phase::Prefill, two)?;
-                let decode = ratios(readings, Phase::Decode, two)?;
-                let found = edge(&prefill.values, &decode.values)?;
-                // A phase over the other on each machine, then one machine
-                // over the other.
-                let band = prefill.of.halved().over(prefill.over.halved());
-                Some(banded(found, band, "half of each machine's band"))
+                let of = |phase| ratios(readings, phase, two);
+                edge(&of(Phase::Prefill), &of(Phase::Decode))
             }
             Self::Rise { model, machine } => rise(readings, model, machine),
             Self::Scatter { phase, two } => scatter(readings, phase, two),
@@ -120,21 +82,6 @@ fn edge(prefill: &[f64], decode: &[f64]) -> Option<Estimate> {
     bootstrap().two(name, prefill, decode, ratio).ok()
 }
 
-/// With a band of predictions, which are of 80 %; of other data as it is.
-fn banded(estimate: Estimate, band: Band, name: &str) -> Estimate {
-    if band.below > 0.0 || band.above > 0.0 {
-        return Estimate {
-            low: estimate.low * (-band.below).exp(),
-            high: estimate.high * band.above.exp(),
-            confidence: 0.8,
-            n: 0,
-            method: format!("{}, {name}", estimate.method),
-            ..estimate
-        };
-    }
-    estimate
-}
-
 /// A curve in the survey's format, averages undone where they were taken.
 fn curve(
     readings: &Readings,
@@ -157,34 +104,11 @@ fn curve(
         .collect()
 }
 
-fn ratios(readings: &Readings, phase: Phase, two: Two) -> Option<Ratios> {
+/// One machine's times over the other's, at the lengths that both have.
+fn ratios(readings: &Readings, phase: Phase, two: Two) -> Vec<f64> {
     let of = curve(readings, two.model, phase, two.of);
     let over = curve(readings, two.model, phase, two.over);
-    let values: Vec<f64> =
-        of.iter().filter_map(|(n, time)| Some(time / over.get(n)?)).collect();
-    if values.is_empty() {
-        return None;
-    }
-    let of_machine = |machine| band(readings, two.model, phase, machine);
-    Some(Ratios { values, of: of_machine(two.of), over: of_machine(two.over) })
-}
-
-/// The band of a curve that was predicted, at its first length: it is the
-/// machine's, of whatever length.
-fn band(readings: &Readings, model: &str, phase: Phase, machine: &str) -> Band {
-    match readings.data {
-        ClaimData::Predicted => readings
-            .curve(model, phase, FORMAT, machine)
-            .values()
-            .next()
-            .map_or_else(Band::default, |first| Band {
-                below: (first.value.point / first.value.low).ln(),
-                above: (first.value.high / first.value.point).ln(),
-            }),
-        ClaimData::Published | ClaimData::Generated | ClaimData::Real => {
-            Band::default()
-        }
-    }
+    of.iter().filter_map(|(n, time)| Some(time / over.get(n)?)).collect()
 }
 
 fn rise(readings: &Readings, model: &str, machine: &str) -> Option<Estimate> {

@@ -17,7 +17,7 @@ use super::readings::{JETSON, Reading, Readings, exact};
 use crate::Phase;
 
 /// The survey's model.
-const MODEL: &str = "phi-1.5";
+pub(super) const MODEL: &str = "phi-1.5";
 /// Formats of the survey.
 const SURVEYED: [&str; 5] = ["q8_0", "q6_k", "q5_k", "q4_k_m", "q3_k"];
 

@@ -23,6 +23,17 @@ pub(super) const XIAOMI: &str = "snapdragon-8-gen-1";
 /// The weights' format of the survey, where it says nothing else.
 pub(super) const FORMAT: &str = "q4_k_m";
 
+/// Models to whose times the board's overlay was fitted, both phases
+/// (`hardware-profiles/measurements/survey-fit.csv`, which a test reads).
+pub(super) const FITTED: [&str; 6] = [
+    "bloom-1b1",
+    "pythia-1.4b",
+    "pythia-2.8b",
+    "qwen1.5-0.5b",
+    "smollm-1.7b",
+    "smollm-135m",
+];
+
 /// Tokens within which two contexts have about the same memory.
 pub(super) const NEAR: u32 = 128;
 

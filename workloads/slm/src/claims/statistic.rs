@@ -4,14 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use assay_schema::Estimate;
+use assay_schema::{ClaimData, Estimate};
 use assay_statistics::{Bootstrap, LineFit};
 
 use super::curves::OfCurves;
 use super::memory_parts;
 use super::precisions::OfPrecisions;
 use super::readings::{
-    FORMAT, JETSON, NEAR, Quantity, Readings, Spot, TEST_MODEL, exact,
+    FITTED, FORMAT, JETSON, NEAR, Quantity, Readings, Spot, TEST_MODEL, exact,
 };
 use super::shapes::{self, OfShapes};
 use super::sources::BROKEN_DOWN;
@@ -167,10 +167,14 @@ struct Row {
 /// of the prompt, tokens in the cache.
 type Setting<'a> = (&'a str, &'a str, u32, u32);
 
-/// Models with both phases, by where both were timed.
+/// Models with both phases, by where both were timed. Predictions leave out
+/// those whose times the board's overlay was fitted to.
 fn settings(readings: &Readings) -> BTreeMap<Setting<'_>, Vec<Row>> {
     let mut all: BTreeMap<Setting<'_>, Vec<Row>> = BTreeMap::new();
     for model in readings.models() {
+        if readings.data == ClaimData::Predicted && FITTED.contains(&model) {
+            continue;
+        }
         let Some(parameters) = parameters(readings, model) else { continue };
         let prefills = times(readings, model, Phase::Prefill);
         let decodes = times(readings, model, Phase::Decode);

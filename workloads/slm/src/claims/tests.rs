@@ -1,6 +1,8 @@
 //! Every claim through every ruling, what the published numbers say, and
 //! which readings a statistic takes.
 
+use std::collections::BTreeSet;
+
 use assay_schema::{
     Claim, ClaimData, ClaimFile, Estimate, Evidence, Provenance,
     PublishedPoint, Record, Ruling,
@@ -8,12 +10,19 @@ use assay_schema::{
 use assay_statistics::testing::{self, Trial, doubtful, drill, unmatched};
 use assay_statistics::{allowed_region, rule};
 
+use super::curves::OfCurves;
+use super::precisions::MODEL as PRECISIONS_MODEL;
 use super::readings::{
-    FORMAT, JETSON, MEIZU, PIXEL, Quantity, Reading, Readings, exact,
+    FITTED, FORMAT, JETSON, MEIZU, PIXEL, Quantity, Reading, Readings, exact,
 };
+use super::statistic::Statistic;
 use super::table::JUDGEMENTS;
 use super::{claims, evidence, figure_7, published, sources, tables};
 use crate::Phase;
+
+/// What the overlays of the survey's machines were fitted to.
+const SURVEY_FIT: &str =
+    include_str!("../../../../hardware-profiles/measurements/survey-fit.csv");
 
 /// Evidence well inside, well outside, about a border, near null.
 fn candidates(claim: &Claim, data: ClaimData) -> Vec<Evidence> {
@@ -298,23 +307,77 @@ fn two_machines_bring_a_band_each_and_one_machine_half_of_one() {
     assert!((width(&banded("b", MEIZU, 2.0, factor)) - 0.5).abs() < 1e-9);
     let across = width(&banded("b", PIXEL, 2.0, factor));
     assert!((across - 2.0_f64.sqrt()).abs() < 1e-9, "{across}");
-    // The same of a mean over lengths, here one.
-    let all = vec![
-        banded("bloom-1b1", MEIZU, 4.0, factor),
-        banded("bloom-1b1", JETSON, 2.0, factor),
-    ];
-    let judgement = JUDGEMENTS
-        .iter()
-        .find(|one| {
-            one.claim == "hardware-prefill"
-                && one.data == [ClaimData::Predicted]
+}
+
+/// `model/phase on profile`.
+fn place(model: &str, phase: Phase, machine: &str) -> String {
+    let phase = if phase == Phase::Decode { "decode" } else { "prefill" };
+    format!("{model}/{phase} on {machine}")
+}
+
+/// The times that a statistic names, each of its place.
+fn times_of(statistic: &Statistic) -> Vec<String> {
+    let spots = match *statistic {
+        Statistic::Value(of) => vec![of],
+        Statistic::Ratio { of, over } => vec![of, over],
+        Statistic::Less { of, than } | Statistic::More { of, than } => {
+            vec![of, than]
+        }
+        Statistic::Difference { of, less } => vec![of, less],
+        _ => Vec::new(),
+    };
+    let both = |model: &str, machine: &str| {
+        [Phase::Prefill, Phase::Decode]
+            .map(|phase| place(model, phase, machine))
+    };
+    match *statistic {
+        Statistic::Precisions(_) => both(PRECISIONS_MODEL, JETSON).to_vec(),
+        Statistic::Curves(
+            OfCurves::MeanRatio { two, .. }
+            | OfCurves::Edge { two }
+            | OfCurves::Scatter { two, .. },
+        ) => [both(two.model, two.of), both(two.model, two.over)].concat(),
+        Statistic::Curves(OfCurves::Rise { model, machine }) => {
+            both(model, machine).to_vec()
+        }
+        _ => spots
+            .iter()
+            .filter(|one| one.quantity == Quantity::Time)
+            .map(|one| place(one.model, one.phase, one.machine))
+            .collect(),
+    }
+}
+
+/// Nothing is fitted to what it is judged on.
+#[test]
+fn predictions_judge_no_time_that_an_overlay_was_fitted_to() {
+    let fitted: BTreeSet<String> = SURVEY_FIT
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let (case, rest) = line.split_once(',').unwrap();
+            let profile = rest.split([':', ',']).next().unwrap();
+            format!("{} on {profile}", case.strip_prefix("slm/").unwrap())
         })
-        .unwrap();
-    let readings = Readings { data: ClaimData::Predicted, all };
-    let found = judgement.statistic.of(&readings).unwrap();
-    assert!((found.point - 2.0).abs() < 1e-12, "{found:?}");
-    let wide = (found.high / found.point).ln() / factor.ln();
-    assert!((wide - 2.0_f64.sqrt()).abs() < 1e-9, "{found:?}");
+        .collect();
+    for phase in [Phase::Prefill, Phase::Decode] {
+        let own: BTreeSet<String> =
+            FITTED.iter().map(|model| place(model, phase, JETSON)).collect();
+        let end = place("", phase, JETSON);
+        let found: BTreeSet<String> =
+            fitted.iter().filter(|one| one.ends_with(&end)).cloned().collect();
+        assert_eq!(own, found);
+    }
+    let mut named = 0;
+    for one in JUDGEMENTS {
+        if one.data.contains(&ClaimData::Predicted) {
+            for time in times_of(&one.statistic) {
+                assert!(!fitted.contains(&time), "{}: {time}", one.claim);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 0);
 }
 
 #[test]

@@ -98,20 +98,43 @@ fn too_few_models_or_another_machine_are_no_evidence() {
         of(&evidence(&[], &elsewhere, &[]), "decode-tracks-size-predicted")
             .is_none()
     );
-    assert!(of(&evidence(&[], &[], &[]), "qwen-prefill-predicted").is_none());
+    let none = evidence(&[], &[], &[]);
+    assert!(of(&none, "openelm-phi2-prefill-predicted").is_none());
 }
 
 #[test]
-fn predictions_compare_the_two_qwens() {
+fn predictions_compare_two_models() {
+    let predictions = [
+        predicted("openelm-3b", "prefill", 3036, 0.6),
+        predicted("phi-2", "prefill", 2780, 1.0),
+    ];
+    let all = evidence(&[], &predictions, &[]);
+    let e = &of(&all, "openelm-phi2-prefill-predicted").unwrap().estimate;
+    assert!((e.point - 40.0).abs() < 1e-9, "{e:?}");
+    assert!(e.low < e.point && e.point < e.high, "{e:?}");
+    assert_eq!(e.confidence, 0.8);
+}
+
+/// What went into an overlay would come out again.
+#[test]
+fn times_that_an_overlay_was_fitted_to_are_no_evidence() {
     let predictions = [
         predicted("qwen1.5-0.5b", "prefill", 464, 0.6),
         predicted("qwen2-0.5b", "prefill", 494, 1.0),
     ];
     let all = evidence(&[], &predictions, &[]);
-    let e = &of(&all, "qwen-prefill-predicted").unwrap().estimate;
-    assert!((e.point - 40.0).abs() < 1e-9, "{e:?}");
-    assert!(e.low < e.point && e.point < e.high, "{e:?}");
-    assert_eq!(e.confidence, 0.8);
+    assert!(of(&all, "qwen-prefill-predicted").is_none());
+    // Nor do they stand on the line of many models.
+    let mut many = survey();
+    let before = evidence(&[], &many, &[]);
+    for phase in ["prefill", "decode"] {
+        many.push(predicted("smollm-1.7b", phase, 1711, 99.0));
+    }
+    let tracks = |all: &[Evidence]| {
+        let found = of(all, "decode-tracks-size-predicted").unwrap();
+        found.estimate.clone()
+    };
+    assert_eq!(tracks(&evidence(&[], &many, &[])), tracks(&before));
 }
 
 #[test]
