@@ -8,7 +8,7 @@
 //! by heart: of tools that no training sees the sheet is all there is.
 //! Held-out requests have the tools as they are, and stand apart from training
 //! in three ways: some ask for tools that no training sees, half of the values
-//! of open parameters (names, places, texts) have a word that no request of
+//! of open parameters (names, places, texts) are phrases that no request of
 //! training has, and training draws that are near-duplicates of a held-out
 //! request of the same family (ROUGE-L of 0.75 or more, DroidCall's bound) are
 //! drawn again.
@@ -352,6 +352,7 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
+    use super::values::MADE_UP;
     use super::*;
     use crate::intents::language::Language;
 
@@ -398,30 +399,32 @@ mod tests {
     }
 
     #[test]
-    fn held_out_values_have_a_word_that_no_training_draws() {
+    fn no_request_of_training_has_a_held_out_value() {
         let generator = generator();
         let held = generator.held_out(1, 10).unwrap();
-        let mut trained = BTreeSet::new();
-        for text in generator.families.training_texts() {
-            trained.extend(words(&text));
-        }
-        for index in 0..3_000 {
-            let example = generator.training(1, index, &held).unwrap();
-            trained.extend(words(&example.request));
-        }
-        let mut values = 0;
+        let requests: Vec<String> = (0..3_000)
+            .map(|index| generator.training(1, index, &held).unwrap())
+            .map(|example| format!(" {} ", example.request))
+            .collect();
+        let trained: BTreeSet<String> =
+            requests.iter().flat_map(|request| words(request)).collect();
+        let mut values = BTreeSet::new();
         for pool in generator.families.pools.values() {
             for template in &pool.held_out {
-                for stream in 0..20 {
-                    let value = template.words(&mut Draws::new(1, stream));
-                    let own = words(&value);
-                    let new = own.iter().any(|word| !trained.contains(word));
-                    assert!(new, "`{value}`");
-                    values += 1;
-                }
+                let draw = |stream| template.words(&mut Draws::new(1, stream));
+                values.extend((0..20).map(draw));
             }
         }
-        assert!(values > 500);
+        assert!(values.len() > 50);
+        for value in values {
+            let phrase = format!(" {value} ");
+            let seen = requests.iter().any(|one| one.contains(&phrase));
+            assert!(!seen, "`{value}`");
+            // What is as short as a made-up value must not be one by chance.
+            let own = words(&value);
+            let new = own.iter().any(|word| !trained.contains(word));
+            assert!(new || own.len() > MADE_UP, "`{value}`");
+        }
     }
 
     #[test]

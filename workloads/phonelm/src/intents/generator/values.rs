@@ -6,6 +6,9 @@ use super::super::schema::Value;
 use super::super::times::{NUMBERS, time};
 use super::{Generator, Split, words};
 
+/// Words of a made-up value at most.
+pub(super) const MADE_UP: usize = 3;
+
 impl Generator {
     /// Words of a pool: in held-out requests half are those that no training
     /// saw. In training half of the values of such a pool are made up: few
@@ -25,10 +28,10 @@ impl Generator {
         }
     }
 
-    /// One to three words that mean nothing together: some that training
+    /// Up to [`MADE_UP`] words that mean nothing together: some that training
     /// knows, some that nobody does.
     fn made_up(&self, draws: &mut Draws) -> String {
-        let words: Vec<String> = (0..1 + draws.below(3))
+        let words: Vec<String> = (0..1 + draws.below(MADE_UP))
             .map(|_| {
                 let known = draws.chance(1, 2);
                 let word = if known { self.known_word(draws) } else { None };
