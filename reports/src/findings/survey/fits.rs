@@ -81,10 +81,25 @@ pub(crate) fn fit_panels(
         if let Some(((provenances, ..), setting, series)) = best
             && provenances > 0
         {
+            let setting = in_common(setting, &series);
             panels.push(FitPanel { workload, setting, series });
         }
     }
     panels
+}
+
+/// A setting as all of its cases have it, but the published ones, which leave
+/// axes out: a model whose shape is spelled out in axes has more than others.
+fn in_common(mut setting: Setting, series: &[FitSeries]) -> Setting {
+    let own: Vec<&Reading> = series
+        .iter()
+        .filter(|one| one.provenance != Provenance::Published)
+        .flat_map(|one| one.points.iter().map(|(_, reading)| reading))
+        .collect();
+    setting
+        .axes
+        .retain(|axis, _| own.iter().all(|one| one.case.axis(axis).is_some()));
+    setting
 }
 
 /// Provenances of which a series has enough models, the most models of a
@@ -208,6 +223,16 @@ mod tests {
         assert_eq!(panels[0].setting.text(), "decode, context 75");
         assert_eq!(panels[0].series[0].points.len(), 8);
         assert!(fit_panels(&readings[..5], &counts()).is_empty());
+    }
+
+    #[test]
+    fn a_setting_is_told_by_the_axes_that_all_its_models_have() {
+        let mut own: Vec<Reading> =
+            (1..=8).map(|m| reading(m, "context=75", m as f64)).collect();
+        own.push(reading(9, "context=75 width=768", 9.0));
+        let panels = fit_panels(&own, &counts());
+        assert_eq!(panels[0].setting.text(), "decode, context 75");
+        assert_eq!(panels[0].series[0].points.len(), 9);
     }
 
     #[test]
