@@ -386,14 +386,12 @@ def parity():
                 print(f"| PyTorch, {how}, {where} | {off:.1e} |", flush=True)
                 if off > 1e-4:
                     wrong.append(how)
-        command = [
-            ASSAY, "verify", "fastfold/initial-training/block-forward",
-            "--weights", f"{folder}/block.weights.safetensors",
-            "--golden", f"{folder}/block.golden.safetensors",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
-        print(f"| `assay verify` | {found.group(1) if found else '-'} |")
+        done, off = wireless.verified(
+            "fastfold/initial-training/block-forward",
+            weights=f"{folder}/block.weights.safetensors",
+            golden=f"{folder}/block.golden.safetensors",
+        )
+        print(f"| `assay verify` | {off} |")
         if done.returncode:
             wrong.append(f"assay verify\n{done.stderr}{done.stdout}")
     if wrong:

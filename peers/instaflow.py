@@ -35,7 +35,6 @@ The choices:
 
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -343,14 +342,11 @@ def parity():
         with tempfile.TemporaryDirectory() as folder:
             config = make.config(network.removesuffix("-decoder"))
             print(files(folder, config), file=sys.stderr)
-            command = [
-                ASSAY, "verify", f"instaflow/{network}/forward",
-                "--weights", f"{folder}/made.weights.safetensors",
-                "--golden", f"{folder}/made.golden.safetensors",
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
-        off = found.group(1) if found else "-"
+            done, off = wireless.verified(
+                f"instaflow/{network}/forward",
+                weights=f"{folder}/made.weights.safetensors",
+                golden=f"{folder}/made.golden.safetensors",
+            )
         print(f"| `{network}` | {done.returncode} | {off} |", flush=True)
         if done.returncode:
             wrong.append(network)

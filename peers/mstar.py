@@ -36,9 +36,7 @@ The choices:
 
 import functools
 import json
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -46,6 +44,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import language as decoders  # noqa: E402
 import wireless as turns_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -150,7 +149,7 @@ def network(shape):
         def __init__(self):
             super().__init__()
             self.vision, self.connector = Vision(), Connector()
-            self.language = decoder(language)
+            self.language = decoders.decoder(of_file(language))
 
         def loss(self, tiles, questions, replies):
             seen = self.connector(self.vision(tiles))
@@ -159,107 +158,22 @@ def network(shape):
             words = torch.cat((questions, replies[:, :-1]), dim=1)
             x = torch.cat((seen, self.language.embedding(words)), dim=1)
             scored = self.language.hidden(x)[:, -replies.shape[1] :]
-            logits = self.language.head(scored)
+            logits = self.language.logits(scored)
             return F.cross_entropy(logits.flatten(0, 1), replies.flatten())
 
     return Model()
 
 
-def decoder(language):
-    """The decoder alone."""
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-
-    heads, kv_heads, head = language["heads"], language["kv_heads"], language["head_dim"]
-    width, ffn = language["width"], language["ffn"]
-
-    def rotate(x, cos, sin):
-        first, second = x.chunk(2, dim=-1)
-        return x * cos + torch.cat((-second, first), dim=-1) * sin
-
-    class Norm(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(width))
-
-        def forward(self, x):
-            return F.rms_norm(x, (width,), self.weight, language["norm_epsilon"])
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.before, self.after = Norm(), Norm()
-            self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head, bias=False)
-            self.output = nn.Linear(heads * head, width, bias=False)
-            self.gate_up = nn.Linear(width, 2 * ffn, bias=False)
-            self.down = nn.Linear(ffn, width, bias=False)
-
-        def forward(self, x, cos, sin):
-            b, t, _ = x.shape
-            packed = self.qkv(self.before(x)).view(b, t, -1, head).transpose(1, 2)
-            q, k, v = packed.split((heads, kv_heads, kv_heads), dim=1)
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            mixed = F.scaled_dot_product_attention(
-                q, k, v, is_causal=True, enable_gqa=heads != kv_heads
-            )
-            x = x + self.output(mixed.transpose(1, 2).reshape(b, t, width))
-            gate, up = self.gate_up(self.after(x)).chunk(2, dim=-1)
-            return x + self.down(F.silu(gate) * up)
-
-    class Decoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(language["vocab"], width)
-            self.blocks = nn.ModuleList(Block() for _ in range(language["layers"]))
-            self.norm = Norm()
-            self.head = nn.Linear(width, language["vocab"], bias=False)
-            theta = language["positions"]["theta"]
-            turns = torch.arange(language["context"])[:, None] * theta ** (
-                -torch.arange(0, head, 2)[None, :] / head
-            )
-            turns = torch.cat((turns, turns), dim=-1)
-            self.register_buffer("cos", turns.cos())
-            self.register_buffer("sin", turns.sin())
-
-        def hidden(self, x):
-            t = x.shape[1]
-            cos, sin = self.cos[:t], self.sin[:t]
-            for block in self.blocks:
-                x = block(x, cos, sin)
-            return self.norm(x)
-
-        def forward(self, tokens):
-            return self.head(self.hidden(self.embedding(tokens)))
-
-        def loss(self, tokens):
-            logits = self(tokens[:, :-1])
-            return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-
-    return Decoder()
-
-
-def with_random_weights(model, seed):
-    """Weights of the size that keeps activations near 1; gains about 1 and
-    offsets about 0, so that one left out is seen."""
-    import torch
-
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith("bias"):
-                weight.normal_(std=0.1)
-            elif weight.dim() == 1:
-                weight.uniform_(0.5, 1.5)
-            elif name.endswith(("embedding.weight", "positions")):
-                weight.normal_(std=0.5)
-            else:
-                weight.normal_(std=weight.shape[1] ** -0.5)
-    return model
-
-
-def count(model):
-    return sum(weight.numel() for weight in model.parameters())
+def of_file(language):
+    """The decoder that a model file describes."""
+    same = ("layers", "width", "heads", "kv_heads", "ffn", "vocab", "context")
+    return decoders.Shape(
+        **{key: language[key] for key in same},
+        seen=language["context"],
+        epsilon=language["norm_epsilon"],
+        theta=language["positions"]["theta"],
+        tied=False,
+    )
 
 
 # PyTorch's side. Runs in a process of its own, and prints JSON.
@@ -274,7 +188,7 @@ def torch_turn(name):
     batch, side, vocab = AXES["batch"], shape["vision"]["picture"], shape["language"]["vocab"]
     times = {}
     for variant, options in VARIANTS.items():
-        model = with_random_weights(network(shape), 1).train()
+        model = decoders.with_random_weights(network(shape), 1).train()
         # The deviation that Assay's pictures have.
         tiles = 0.5 * torch.randn(batch * AXES["tiles"], CHANNELS, side, side)
         questions = torch.randint(vocab, (batch, AXES["prompt"]))
@@ -291,10 +205,7 @@ def torch_turn(name):
 
 
 def torch_medians(name):
-    command = [sys.executable, HERE / "mstar.py", "--turn", name]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    times = json.loads(answer.stdout)
-    return {what: statistics.median(seconds) for what, seconds in times.items()}
+    return decoders.medians(HERE / "mstar.py", name)
 
 
 # Assay's side.
@@ -375,8 +286,8 @@ def compare(turns, names=NAMES):
     )
     print("|---|---|---|---|---|---|---|")
     for name in names:
-        model = with_random_weights(network(shape_of(name)), 1)
-        parameters = count(model)
+        model = decoders.with_random_weights(network(shape_of(name)), 1)
+        parameters = decoders.count(model)
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "weights.safetensors"
             own = {to: of.detach().clone().contiguous() for to, of in dotted(model)}
@@ -399,31 +310,12 @@ def torch_alone():
     print("|---|---|---|---|")
     for name in NAMES:
         times = torch_medians(name)
-        cells = [name, f"{count(network(shape_of(name))):,}"]
+        cells = [name, f"{decoders.count(network(shape_of(name))):,}"]
         cells += [f"{1e3 * times[variant]:.1f}" for variant in VARIANTS]
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
 # Parity.
-
-
-def published(model):
-    """Weights of a decoder, or gradients, by the names that LLaMA's family
-    publishes."""
-    yield "model.embed_tokens.weight", model.embedding.weight, slice(None)
-    for index, block in enumerate(model.blocks):
-        at = f"model.layers.{index}"
-        inner, ffn = block.output.in_features, block.down.in_features
-        for letter, rows in thirds(inner, (block.qkv.out_features - inner) // 2):
-            yield f"{at}.self_attn.{letter}_proj.weight", block.qkv.weight, rows
-        yield f"{at}.self_attn.o_proj.weight", block.output.weight, slice(None)
-        yield f"{at}.mlp.gate_proj.weight", block.gate_up.weight, slice(0, ffn)
-        yield f"{at}.mlp.up_proj.weight", block.gate_up.weight, slice(ffn, 2 * ffn)
-        yield f"{at}.mlp.down_proj.weight", block.down.weight, slice(None)
-        yield f"{at}.input_layernorm.weight", block.before.weight, slice(None)
-        yield f"{at}.post_attention_layernorm.weight", block.after.weight, slice(None)
-    yield "model.norm.weight", model.norm.weight, slice(None)
-    yield "lm_head.weight", model.head.weight, slice(None)
 
 
 def language_file(name):
@@ -434,52 +326,10 @@ def language_file(name):
 
 def parity():
     """Whether `assay verify` says right for the decoder of each model."""
-    import torch
-    from safetensors.torch import save_file
-
-    turns_of.heading("`assay verify` on PyTorch's weights, logits, loss and gradients")
-    print("| decoder | parameters | exit code | largest relative difference |")
-    print("|---|---|---|---|")
-    wrong = []
-    for name in NAMES:
-        language = shape_of(name)["language"]
-        model = with_random_weights(decoder(language), 2)
-        weights = {
-            to: of.detach()[rows].clone().contiguous() for to, of, rows in published(model)
-        }
-        model = model.double()
-        tokens = torch.randint(language["vocab"], (2, 24))
-        loss = model.loss(tokens)
-        loss.backward()
-        golden = {
-            "input.tokens": tokens,
-            "output.logits": model(tokens).detach().float().contiguous(),
-            "output.loss": loss.detach().float().reshape(1),
-        }
-        for to, of, rows in published(model):
-            golden[f"output.grad.{to}"] = of.grad[rows].float().clone().contiguous()
-        with tempfile.TemporaryDirectory() as folder:
-            files = ("shape.toml", "weights.safetensors", "golden.safetensors")
-            paths = [Path(folder) / file for file in files]
-            paths[0].write_text(language_file(name))
-            save_file(weights, paths[1])
-            save_file(golden, paths[2])
-            command = [
-                turns_of.ASSAY, "verify", "--model", paths[0],
-                "--weights", paths[1], "--golden", paths[2],
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
-        cells = [
-            language["name"], f"{count(model):,}", str(done.returncode),
-            found.group(1) if found else "-",
-        ]  # fmt: skip
-        print("| " + " | ".join(cells) + " |", flush=True)
-        if done.returncode:
-            wrong.append(name)
-            print(done.stderr + done.stdout, file=sys.stderr)
-    if wrong:
-        sys.exit(f"not right: {', '.join(wrong)}")
+    languages = {name: shape_of(name)["language"] for name in NAMES}
+    decoders.parity(
+        [(own["name"], of_file(own), language_file(name)) for name, own in languages.items()]
+    )
 
 
 def main(arguments):

@@ -36,13 +36,12 @@ The choices:
 import json
 import re
 import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import language  # noqa: E402
 import wireless as turns_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -118,120 +117,21 @@ def shape_of(name, longest):
     return told | {"longest": longest} | TRAINED
 
 
-def decoder(shape):
-    """PhoneLM's decoder of that shape."""
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-
-    heads, kv_heads = shape["heads"], shape["kv_heads"]
-    width, ffn = shape["width"], shape["ffn"]
-    head, gated = width // heads, shape["ffn_kind"] == "gated"
-    act = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu, "tanh": torch.tanh}
-    act = act[shape["activation"]]
-
-    def rotate(x, cos, sin):
-        first, second = x.chunk(2, dim=-1)
-        return x * cos + torch.cat((-second, first), dim=-1) * sin
-
-    class Norm(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(width))
-
-        def forward(self, x):
-            return F.rms_norm(x, (width,), self.weight, EPSILON)
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.before, self.after = Norm(), Norm()
-            self.qkv = nn.Linear(width, (heads + 2 * kv_heads) * head, bias=False)
-            self.output = nn.Linear(width, width, bias=False)
-            self.gate_up = nn.Linear(width, (1 + gated) * ffn, bias=False)
-            self.down = nn.Linear(ffn, width, bias=False)
-
-        def forward(self, x, turns, bias):
-            b, t, _ = x.shape
-            packed = self.qkv(self.before(x)).view(b, t, -1, head).transpose(1, 2)
-            q, k, v = packed.split((heads, kv_heads, kv_heads), dim=1)
-            if turns is not None:
-                q, k = rotate(q, *turns), rotate(k, *turns)
-            mixed = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=bias, is_causal=bias is None, enable_gqa=heads != kv_heads
-            )
-            x = x + self.output(mixed.transpose(1, 2).reshape(b, t, width))
-            inner = self.gate_up(self.after(x))
-            if not gated:
-                return x + self.down(act(inner))
-            gate, up = inner.chunk(2, dim=-1)
-            return x + self.down(act(gate) * up)
-
-    class Decoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(shape["vocab"], width)
-            self.blocks = nn.ModuleList(Block() for _ in range(shape["layers"]))
-            self.norm = Norm()
-            if shape["positions"] == "learned":
-                self.positions = nn.Parameter(torch.zeros(shape["longest"], width))
-            elif shape["positions"] == "alibi":
-                self.register_buffer("bias", alibi(heads, shape["prompt"])[None])
-            else:
-                turns = torch.arange(shape["prompt"])[:, None] * THETA ** (
-                    -torch.arange(0, head, 2)[None, :] / head
-                )
-                turns = torch.cat((turns, turns), dim=-1)
-                self.register_buffer("cos", turns.cos())
-                self.register_buffer("sin", turns.sin())
-
-        def forward(self, tokens):
-            t = tokens.shape[1]
-            turns = bias = None
-            x = self.embedding(tokens)
-            if shape["positions"] == "learned":
-                x = x + self.positions[:t]
-            elif shape["positions"] == "alibi":
-                bias = self.bias[:, :, :t, :t]
-            else:
-                turns = self.cos[:t], self.sin[:t]
-            for block in self.blocks:
-                x = block(x, turns, bias)
-            return F.linear(self.norm(x), self.embedding.weight)
-
-        def loss(self, tokens):
-            logits = self(tokens[:, :-1])
-            return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-
-    return Decoder()
+def of_axes(shape):
+    """The decoder that the axes of a shape spell out."""
+    same = ("layers", "width", "heads", "kv_heads", "ffn", "vocab", "activation", "positions")
+    return language.Shape(
+        **{axis: shape[axis] for axis in same},
+        context=shape["longest"],
+        seen=shape["prompt"],
+        epsilon=EPSILON,
+        gated=shape["ffn_kind"] == "gated",
+        theta=THETA,
+    )
 
 
-def alibi(heads, tokens):
-    """What ALiBi adds to scores, and what a query does not see, [H, T, T]: slopes
-    of the next lower power of two, then every other one of twice as many."""
-    import torch
-
-    whole = 1 << (heads.bit_length() - 1)
-    slopes = [2 ** (-8 * i / whole) for i in range(1, whole + 1)]
-    slopes += [2 ** (-8 * (2 * i + 1) / (2 * whole)) for i in range(heads - whole)]
-    bias = torch.tensor(slopes)[:, None, None] * torch.arange(tokens)
-    later = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
-    return bias.expand(heads, tokens, tokens).masked_fill(later, float("-inf"))
-
-
-def with_random_weights(model):
-    """Weights of the size that keeps activations near 1; norms about 1, so that
-    one left out is seen."""
-    import torch
-
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 1:
-                weight.uniform_(0.5, 1.5)
-            else:
-                weight.normal_(std=weight.shape[1] ** -0.5)
-        model.embedding.weight.mul_(0.5)
-    return model
+def parameters(shape):
+    return language.count(language.decoder(of_axes(shape)))
 
 
 # PyTorch's side. Runs in a process of its own, and prints JSON.
@@ -246,7 +146,7 @@ def torch_turn(shape):
     tokens = torch.randint(shape["vocab"], (shape["batch"], shape["prompt"]))
     times = {}
     for variant, options in VARIANTS.items():
-        model = with_random_weights(decoder(shape)).train()
+        model = language.with_random_weights(language.decoder(of_axes(shape)), 1).train()
         adam = torch.optim.AdamW(
             model.parameters(), lr=RATE, betas=BETAS, weight_decay=DECAY, **options
         )
@@ -261,10 +161,7 @@ def torch_turn(shape):
 
 
 def torch_medians(shape):
-    command = [sys.executable, HERE / "phonelm.py", "--turn", json.dumps(shape)]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    times = json.loads(answer.stdout)
-    return {what: statistics.median(seconds) for what, seconds in times.items()}
+    return language.medians(HERE / "phonelm.py", json.dumps(shape))
 
 
 # Assay's side.
@@ -309,10 +206,6 @@ def compare(turns, shapes):
         print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def parameters(shape):
-    return sum(weight.numel() for weight in decoder(shape).parameters())
-
-
 def torch_alone(shapes):
     turns_of.heading(f"one turn of {turns_of.SECONDS:g} s; medians")
     print("| shape | step, ms | step, fused AdamW, ms |")
@@ -321,34 +214,6 @@ def torch_alone(shapes):
         times = torch_medians(shape)
         cells = [f"{1e3 * times[variant]:.1f}" for variant in VARIANTS]
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
-
-
-def published(model, shape):
-    """Weights, or gradients, by the names that LLaMA's family publishes."""
-    heads, kv_heads = shape["heads"], shape["kv_heads"]
-    head, ffn = shape["width"] // heads, shape["ffn"]
-    sizes = [heads * head, kv_heads * head, kv_heads * head]
-    yield "model.embed_tokens.weight", model.embedding.weight, slice(None)
-    if shape["positions"] == "learned":
-        # The family has no such table, and so no name for it.
-        yield "", model.positions, slice(None)
-    for index, block in enumerate(model.blocks):
-        at = f"model.layers.{index}"
-        start = 0
-        for letter, size in zip("qkv", sizes, strict=True):
-            rows = slice(start, start + size)
-            yield f"{at}.self_attn.{letter}_proj.weight", block.qkv.weight, rows
-            start += size
-        yield f"{at}.self_attn.o_proj.weight", block.output.weight, slice(None)
-        up = 0
-        if shape["ffn_kind"] == "gated":
-            up = ffn
-            yield f"{at}.mlp.gate_proj.weight", block.gate_up.weight, slice(0, ffn)
-        yield f"{at}.mlp.up_proj.weight", block.gate_up.weight, slice(up, up + ffn)
-        yield f"{at}.mlp.down_proj.weight", block.down.weight, slice(None)
-        yield f"{at}.input_layernorm.weight", block.before.weight, slice(None)
-        yield f"{at}.post_attention_layernorm.weight", block.after.weight, slice(None)
-    yield "model.norm.weight", model.norm.weight, slice(None)
 
 
 def model_file(name, shape):
@@ -387,52 +252,9 @@ tied_embeddings = true
 
 def parity(shapes):
     """Whether `assay verify` says right for each shape."""
-    import torch
-    from safetensors.torch import save_file
-
-    turns_of.heading("`assay verify` on PyTorch's weights, logits, loss and gradients")
-    print("| shape | parameters | exit code | largest relative difference |")
-    print("|---|---|---|---|")
-    wrong = []
-    for name, shape in shapes.items():
-        torch.manual_seed(2)
-        model = with_random_weights(decoder(shape))
-        weights = {
-            to: of.detach()[rows].clone().contiguous() for to, of, rows in published(model, shape)
-        }
-        model = model.double()
-        tokens = torch.randint(shape["vocab"], (2, 24))
-        loss = model.loss(tokens)
-        loss.backward()
-        golden = {
-            "input.tokens": tokens,
-            "output.logits": model(tokens).detach().float().contiguous(),
-            "output.loss": loss.detach().float().reshape(1),
-        }
-        for to, of, rows in published(model, shape):
-            golden[f"output.grad.{to}"] = of.grad[rows].float().clone().contiguous()
-        with tempfile.TemporaryDirectory() as folder:
-            files = ("shape.toml", "weights.safetensors", "golden.safetensors")
-            paths = [Path(folder) / file for file in files]
-            paths[0].write_text(model_file(name, shape))
-            save_file(weights, paths[1])
-            save_file(golden, paths[2])
-            command = [
-                turns_of.ASSAY, "verify", "--model", paths[0],
-                "--weights", paths[1], "--golden", paths[2],
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
-        cells = [
-            name, f"{parameters(shape):,}", str(done.returncode),
-            found.group(1) if found else "-",
-        ]  # fmt: skip
-        print("| " + " | ".join(cells) + " |", flush=True)
-        if done.returncode:
-            wrong.append(name)
-            print(done.stderr + done.stdout, file=sys.stderr)
-    if wrong:
-        sys.exit(f"not right: {', '.join(wrong)}")
+    language.parity(
+        [(name, of_axes(shape), model_file(name, shape)) for name, shape in shapes.items()]
+    )
 
 
 def main(arguments, shapes):

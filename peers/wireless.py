@@ -273,6 +273,15 @@ def torch_alone():
         print("| " + " | ".join([network, *cells]) + " |", flush=True)
 
 
+def verified(*case, weights, golden):
+    """What `assay verify` did with a case's weights and answers, and the largest
+    relative difference that it tells."""
+    command = [ASSAY, "verify", *case, "--weights", weights, "--golden", golden]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
+    return done, found.group(1) if found else "-"
+
+
 def parity():
     """Whether `assay verify` says right for each of the five."""
     networks = goldens()
@@ -287,17 +296,13 @@ def parity():
                 Path(folder), name, name, network, sizes, networks.SEEDS[name], train=False
             )
             print(made, file=sys.stderr)
-            command = [
-                ASSAY, "verify", f"interference/{name}/infer", f"size={SIZE}",
-                "--weights", f"{folder}/{name}.weights.safetensors",
-                "--golden", f"{folder}/{name}.golden.safetensors",
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True)
-        found = re.search(r"largest magnitude\s+(\S+)", done.stdout)
-        cells = [
-            name, f"{networks.count(network(**sizes)):,}", str(done.returncode),
-            found.group(1) if found else "-",
-        ]  # fmt: skip
+            done, off = verified(
+                f"interference/{name}/infer",
+                f"size={SIZE}",
+                weights=f"{folder}/{name}.weights.safetensors",
+                golden=f"{folder}/{name}.golden.safetensors",
+            )
+        cells = [name, f"{networks.count(network(**sizes)):,}", str(done.returncode), off]
         print("| " + " | ".join(cells) + " |", flush=True)
         if done.returncode:
             wrong.append(name)
