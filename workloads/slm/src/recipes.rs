@@ -1,18 +1,20 @@
-//! How models were trained, as published (`claims/recipes.csv`): tokens seen,
+//! How models were trained, as published (`claims/recipes.toml`): tokens seen,
 //! and the algorithm where it is stated.
 //!
 //! Of most of the survey's models our sources give neither; those are not in
 //! the table, and nothing is filled in from memory.
 
 use assay_schema::{PublishedPoint, TextError};
+use serde::Deserialize;
 
 use crate::SlmError;
 
-const NAME: &str = "claims/recipes.csv";
-const TABLE: &str = include_str!("../claims/recipes.csv");
+const NAME: &str = "claims/recipes.toml";
+const TABLE: &str = include_str!("../claims/recipes.toml");
 
 /// How a model was trained.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// Our name of the model.
     pub model: String,
@@ -27,13 +29,22 @@ pub struct Recipe {
     pub trust: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    recipe: Vec<Recipe>,
+}
+
 /// The recipes that are published of models of this crate.
 ///
 /// # Errors
 ///
 /// The embedded table does not read: a bug of this crate.
 pub fn recipes() -> Result<Vec<Recipe>, SlmError> {
-    read(NAME, TABLE)
+    let table: Table = toml::from_str(TABLE).map_err(|error| {
+        TextError::new(NAME, TABLE, error.span(), error.message())
+    })?;
+    Ok(table.recipe)
 }
 
 /// The training tokens as points of a model as a whole.
@@ -57,41 +68,6 @@ pub(crate) fn points() -> Result<Vec<PublishedPoint>, SlmError> {
     Ok(points)
 }
 
-/// Reads a line of titles, then a line a recipe. Cells hold no commas.
-fn read(file: &str, text: &str) -> Result<Vec<Recipe>, SlmError> {
-    let mut all = Vec::new();
-    let mut start = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let at = start..start + line.len();
-        start = at.end;
-        if number == 0 || line.trim().is_empty() {
-            continue;
-        }
-        all.push(recipe(line.trim_end()).ok_or_else(|| {
-            let expected = "expected \
-                model,training_tokens,algorithm,source,trust, the tokens a \
-                number above 0";
-            TextError::new(file, text, Some(at), expected)
-        })?);
-    }
-    Ok(all)
-}
-
-fn recipe(line: &str) -> Option<Recipe> {
-    let cells: Vec<&str> = line.split(',').collect();
-    let [model, tokens, algorithm, source, trust] = cells[..] else {
-        return None;
-    };
-    let tokens: f64 = tokens.parse().ok()?;
-    (tokens.is_finite() && tokens > 0.0).then(|| Recipe {
-        model: model.to_owned(),
-        training_tokens: tokens,
-        algorithm: (!algorithm.is_empty()).then(|| algorithm.to_owned()),
-        source: source.to_owned(),
-        trust: trust.to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
@@ -101,9 +77,10 @@ mod tests {
     #[test]
     fn every_recipe_is_of_a_shipped_model_and_says_where_from() {
         let all = recipes().unwrap();
-        assert_eq!(all.len(), TABLE.lines().count() - 1);
         for recipe in &all {
             assert!(crate::model_config(&recipe.model).is_ok(), "{recipe:?}");
+            let tokens = recipe.training_tokens;
+            assert!(tokens.is_finite() && tokens > 0.0, "{recipe:?}");
             assert!(!recipe.source.is_empty(), "{recipe:?}");
             assert!(!recipe.trust.is_empty(), "{recipe:?}");
         }
@@ -114,16 +91,5 @@ mod tests {
         // The smaller of the two saw more.
         assert!(tokens("qwen2-0.5b") > tokens("qwen2-1.5b"));
         assert_eq!(points().unwrap().len(), all.len());
-    }
-
-    #[test]
-    fn a_line_that_is_no_recipe_is_named() {
-        let title = TABLE.lines().next().unwrap();
-        for bad in ["tiny,many,,a,b", "tiny,0,,a,b", "tiny,1,a,b"] {
-            let text = format!("{title}\n{bad}\n");
-            let error = read("r.csv", &text).unwrap_err().to_string();
-            assert!(error.starts_with("r.csv:2: "), "{error}");
-            assert!(error.contains("training_tokens"), "{error}");
-        }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use assay_kit::OptimizerState;
+use assay_kit::{Draws, OptimizerState};
 use assay_schema::Better;
 
 use super::explore::{CHOSEN_EVERY, Explored, explore, sampled, score, tuned};
@@ -23,7 +23,7 @@ use super::warm_up::{Warm, taught_answers};
 use super::work::Work;
 use crate::error::MstarError;
 use crate::model::VisionLanguage;
-use crate::task::{Draws, Problem, answer_of};
+use crate::task::{Problem, answer_of};
 
 /// The learning rate of self-evolving updates, constant as the paper's is
 /// (1e-6 there, of models a thousand times larger). Greedy accuracy on

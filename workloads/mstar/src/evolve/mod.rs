@@ -38,9 +38,8 @@ pub(crate) mod work;
 
 pub use plan::{Arm, Arms, Balance, Method, Plan, Selection};
 
+use assay_kit::Draws;
 use assay_schema::fnv1a;
-
-use crate::task::Draws;
 
 /// A seed of what `purpose` names, the `number`th of it.
 pub(crate) fn seed_of(seed: u64, purpose: &str, number: u64) -> u64 {

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use assay_kernels::{cross_entropy, embedding};
-use assay_kit::{Linear, Parameters, floats};
+use assay_kit::{Draws, Linear, Parameters, floats};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::config::Model;
 use crate::error::MstarError;
 use crate::examples::{Layout, pictures};
 use crate::model::VisionLanguage;
-use crate::task::{Draws, Problem, step_ends};
+use crate::task::{Problem, step_ends};
 
 /// Responses of a prompt whose steps are labelled.
 const RESPONSES: usize = 4;

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assay_kit::Draws;
+
 use super::plan::{Selection, THRESHOLD};
-use crate::task::{Answer, Draws, END, answer_of};
+use crate::task::{Answer, END, answer_of};
 
 /// A response with its rewards.
 #[derive(Clone, Debug, PartialEq)]

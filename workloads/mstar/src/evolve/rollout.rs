@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use assay_kit::floats;
+use assay_kit::{Draws, floats};
 use assay_slm::Cache;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -18,7 +18,7 @@ use crate::config::Model;
 use crate::error::MstarError;
 use crate::examples::{Layout, pictures};
 use crate::model::VisionLanguage;
-use crate::task::{Draws, END, Problem};
+use crate::task::{END, Problem};
 
 /// A model that answers, on the device without gradients.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@
 //! begins afresh with the weights alone.
 
 use assay_kernels::AdamW;
-use assay_kit::{Optimizer, OptimizerState, floats};
+use assay_kit::{Draws, Optimizer, OptimizerState, floats};
 use assay_trace::{Tape, inner};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -15,7 +15,7 @@ use crate::config::Model;
 use crate::error::MstarError;
 use crate::examples::{Examples, Layout, pictures};
 use crate::model::VisionLanguage;
-use crate::task::{Draws, Problem};
+use crate::task::Problem;
 
 /// The norm at which gradients are clipped; the paper's is not published.
 const CLIPPED_AT: f64 = 1.0;

@@ -9,7 +9,8 @@
 
 use std::fmt;
 
-use super::random::Draws;
+use assay_kit::Draws;
+
 use super::words::{
     ANSWER, ASK, COLOURS, END, EQUALS, LEAST, MINUS, MOST, PLUS, SHAPES, STEP,
     TIMES, Vocabulary, digits, number,

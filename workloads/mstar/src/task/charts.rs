@@ -5,10 +5,11 @@
 //! would be, and joins neighbours. Questions are worded alike, so what is
 //! asked of a model trained on bars alone is a new picture, not a new word.
 
+use assay_kit::Draws;
+
 use super::Scene;
 use super::chain::{self, Asked, Reading};
 use super::draw::{CELLS, Canvas, Colour, GREY, Shape};
-use super::random::Draws;
 use super::words::HEIGHT;
 
 /// Columns of cells that a chart has: every second one can hold a value.

@@ -3,10 +3,11 @@
 //!
 //! A question counts by colour (each stands 1 to 5 times) or by kind.
 
+use assay_kit::Draws;
+
 use super::Scene;
 use super::chain::{self, Asked, Reading};
 use super::draw::{Canvas, Colour, Shape};
-use super::random::Draws;
 use super::words::COUNT;
 
 /// Places of a picture's side.

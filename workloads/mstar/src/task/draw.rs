@@ -15,7 +15,8 @@ use std::array;
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use super::random::Draws;
+use assay_kit::Draws;
+
 use super::words::{COLOURS, SHAPES};
 
 /// Cells of a picture's side.

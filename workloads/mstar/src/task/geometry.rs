@@ -7,10 +7,11 @@
 //! angles, multiples of 20 degrees, lie side by side; the `rest` is what they
 //! leave of 180 degrees, at least 20.
 
+use assay_kit::Draws;
+
 use super::Scene;
 use super::chain::{self, Asked, Operation, Reading, Writing};
 use super::draw::{CELLS, Canvas, Colour, DARK, GREY, Wedge};
-use super::random::Draws;
 use super::words::{ANGLE, AREA, HEIGHT, PERIMETER, REST, SIDE, WIDTH};
 
 /// Longest side of a rectangle, in cells.

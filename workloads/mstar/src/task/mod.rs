@@ -26,10 +26,11 @@ mod charts;
 mod counting;
 mod draw;
 mod geometry;
-mod random;
 mod split;
 mod tables;
 mod words;
+
+use assay_kit::Draws;
 
 use crate::error::MstarError;
 
@@ -39,7 +40,6 @@ pub use chain::{
     step_ends, until_end,
 };
 pub use draw::Picture;
-pub use random::Draws;
 pub use split::{Split, problems};
 pub use words::{ANSWER, ASK, END, PAD, STEP, Vocabulary};
 

@@ -7,8 +7,9 @@
 //! each validates and tests. Jitter of position and brightness is no part of
 //! the hash: a scene is in its part however it is drawn.
 
+use assay_kit::Draws;
+
 use super::draw::{CELLS, Canvas, SIDES};
-use super::random::Draws;
 use super::{Family, MOST_STEPS, Problem};
 use crate::error::MstarError;
 

@@ -4,10 +4,11 @@
 //! Not trained on: it takes the words of counted shapes to a new layout, in
 //! which dots are smaller and lines stand between.
 
+use assay_kit::Draws;
+
 use super::Scene;
 use super::chain::{self, Asked, Reading};
 use super::draw::{CELLS, Canvas, Colour, GREY, Shape};
-use super::random::Draws;
 use super::words::COUNT;
 
 /// Rows, and columns.

@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use assay_kit::Draws;
 use assay_schema::TextError;
 use serde::Deserialize;
 
-use super::draws::Draws;
 use crate::PhoneLmError;
 
 /// The file's name in messages.

@@ -17,7 +17,8 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draws::Draws;
+use assay_kit::Draws;
+
 use super::families::{Families, Family, Span, Template, Values};
 use super::schema::{Kind, Parameter, Tool, ToolCall};
 use super::times::{NUMBERS, TIME_WORDS};

@@ -303,8 +303,9 @@ fn with(mut prefix: Vec<u32>, token: u32) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use assay_kit::Draws;
+
     use super::*;
-    use crate::intents::draws::Draws;
     use crate::intents::generator::Generator;
     use crate::intents::language::VOCABULARY;
     use crate::intents::schema::ToolCall;

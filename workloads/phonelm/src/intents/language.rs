@@ -15,7 +15,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::draws::Draws;
+use assay_kit::Draws;
+
 pub(super) use super::glue;
 use super::schema::{Kind, Tool, ToolCall, Value};
 use crate::PhoneLmError;

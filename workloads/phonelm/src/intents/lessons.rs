@@ -12,7 +12,8 @@
 //! its longest row: eight steps' rows are drawn, sorted by length, and taken
 //! in a drawn order. A step's rows follow from seed and step alone.
 
-use super::draws::Draws;
+use assay_kit::Draws;
+
 use super::generator::{Example, Generator, HeldOut};
 use super::language::{Language, glue};
 use super::model::{BATCH, ROW, Row};

@@ -17,7 +17,6 @@
 //! among them. It says nothing of how well the authors' model does.
 
 mod call;
-mod draws;
 mod families;
 mod generator;
 mod glue;

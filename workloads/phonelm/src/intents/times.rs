@@ -1,6 +1,6 @@
 //! Times of the day, and how people say them.
 
-use super::draws::Draws;
+use assay_kit::Draws;
 
 /// Numbers in words.
 pub(crate) const NUMBERS: [&str; 13] = [

@@ -1,6 +1,7 @@
 //! What parameters' values are, and what is said for them.
 
-use super::super::draws::Draws;
+use assay_kit::Draws;
+
 use super::super::families::{Slot, Values};
 use super::super::schema::Value;
 use super::super::times::{NUMBERS, time};
