@@ -89,6 +89,41 @@ pub(crate) fn place(kind: &OperatorKind) -> Option<(String, Vec<f64>)> {
     })
 }
 
+/// What stands for a kind that no probe times: a gradient is taken to use the
+/// unit as its forward does, a loss of each row as a softmax of it, an
+/// optimizer as an operator on two operands that streams, and what only reads
+/// or writes as a copy. Without it such kinds would run at the ceilings, where
+/// nothing runs.
+fn stand_in(kind: &OperatorKind) -> Option<OperatorKind> {
+    let mut forward = kind.clone();
+    match &mut forward {
+        OperatorKind::Attention { backward, .. }
+        | OperatorKind::Softmax { backward, .. }
+        | OperatorKind::LayerNorm { backward, .. }
+        | OperatorKind::RmsNorm { backward, .. }
+        | OperatorKind::Embedding { backward, .. }
+            if *backward =>
+        {
+            *backward = false;
+            Some(forward)
+        }
+        OperatorKind::CrossEntropy { rows, cols, .. } => {
+            let (rows, cols) = (*rows, *cols);
+            Some(OperatorKind::Softmax { rows, cols, backward: false })
+        }
+        OperatorKind::Optimizer { elements, .. } => {
+            let (op, elements) = (Elementwise::Add, *elements);
+            Some(OperatorKind::Elementwise { op, elements, operands: 2 })
+        }
+        OperatorKind::Reduce { elements, .. }
+        | OperatorKind::Pool { elements, .. }
+        | OperatorKind::Create { elements } => {
+            Some(OperatorKind::Copy { elements: *elements })
+        }
+        _ => None,
+    }
+}
+
 /// Element-wise operators that cost alike share their points.
 fn elementwise_class(op: Elementwise, operands: u64) -> String {
     let name = match op {
@@ -230,7 +265,8 @@ impl Table {
         kind: &OperatorKind,
         roofline: impl Fn(&OperatorKind) -> f64,
     ) -> Option<f64> {
-        let (class, here) = place(kind)?;
+        let (class, here) =
+            place(kind).or_else(|| place(&stand_in(kind)?))?;
         let points = self.points.get(&class)?;
         let mut near: Vec<(f64, &Point)> = points
             .iter()
