@@ -95,7 +95,7 @@ impl Pass {
     }
 
     /// The same for a planner's trace: of a loop over chunks the first two are
-    /// run, of a stack of blocks the first.
+    /// run, of a stack of blocks too.
     #[must_use]
     pub(crate) fn sampled(self) -> Self {
         Self { sampled: true, ..self }

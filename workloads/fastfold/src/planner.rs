@@ -5,7 +5,7 @@
 //! part's chunk, and traces again until the peak is under the limit. So only
 //! what stands in the way is chunked, and no further than it must be. A trace
 //! computes nothing, and one of a plan runs the first two chunks of each loop
-//! and the first block of each stack alone: all others live in the same
+//! and the first two blocks of each stack alone: all others live in the same
 //! memory.
 
 use assay_trace::{Graph, MemoryProfile, memory};
@@ -95,13 +95,23 @@ mod tests {
 
     #[test]
     fn a_plan_keeps_to_its_limit_in_the_whole_trace() {
-        let free = request("trunk sequences=32 residues=128 blocks=3");
-        let without = peak(&free, Chunks::default());
-        let limit = (0.6 * without) as u64;
-        let planned = Request { limit: Some(limit), ..free };
-        let chunks = plan(&planned).unwrap();
-        assert_ne!(chunks, Chunks::default());
-        assert!(peak(&planned, chunks) <= limit as f64);
+        // The second is at its peak in the pairs of the extra stack, while its
+        // MSA waits for the next block.
+        for axes in [
+            "trunk sequences=32 residues=128 blocks=3",
+            "trunk sequences=4 residues=64 blocks=1 extra=160",
+        ] {
+            let free = request(axes);
+            let without = peak(&free, Chunks::default());
+            for share in [0.9, 0.75, 0.6] {
+                let limit = (share * without) as u64;
+                let planned = Request { limit: Some(limit), ..free.clone() };
+                let chunks = plan(&planned).unwrap();
+                assert_ne!(chunks, Chunks::default());
+                let held = peak(&planned, chunks);
+                assert!(held <= limit as f64, "{axes} {share} {held}");
+            }
+        }
     }
 
     #[test]

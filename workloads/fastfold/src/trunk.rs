@@ -79,8 +79,9 @@ fn run(
     masks: &Masks,
     pass: &mut Pass,
 ) -> (Tensor<3>, Tensor<3>) {
-    // One block's memory is every block's.
-    let count = if pass.is_sampled() { 1 } else { blocks.len() };
+    // One block's memory is every block's; a second one still asks for the
+    // MSA that the first gives, while the first works on pairs.
+    let count = if pass.is_sampled() { 2 } else { blocks.len() };
     let ran = blocks.iter().take(count).enumerate();
     ran.fold((m, z), |(m, z), (i, block)| {
         span_at(name, i, || block.forward(m, z, masks, pass, &mut |_, _| {}))

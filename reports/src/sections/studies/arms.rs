@@ -40,12 +40,13 @@ pub(super) const TIMES: [(&str, &str); 6] = [
 
 /// Metric, unit, title and key of the columns of the table of iterations that
 /// are neither shares nor times.
-const DETAILS: [(&str, &str, &str, &str); 14] = [
+const DETAILS: [(&str, &str, &str, &str); 15] = [
     (TEMPERATURE, "1", "Temperature", "temperature"),
     ("quality/right_share", "1", "Right", "right_share"),
     ("quality/solved_share", "1", "Solved", "solved_share"),
     ("quality/unfinished_share", "1", "Unfinished", "unfinished_share"),
     ("quality/kept_replies", "1", "Kept", "kept_replies"),
+    ("quality/updates_made", "1", "Updates", "updates_made"),
     ("quality/pseudo_right", "1", "Voted rightly", "pseudo_right"),
     ("quality/loss", "nat", "Loss", "loss_nat"),
     ("quality/rollout_tokens", "1", "Tokens", "rollout_tokens"),
@@ -77,8 +78,9 @@ const CHANCE: [&str; 3] =
     ["blanked", "most-frequent", "most-frequent-by-question"];
 
 /// Columns after the accuracies.
-const COSTS: [(&str, &str, &str, &str); 2] = [
+const COSTS: [(&str, &str, &str, &str); 3] = [
     ("quality/arm_time", "s", "Time", "arm_time_s"),
+    ("quality/own_warm_up_time", "s", "Own warm-up", "own_warm_up_time_s"),
     ("quality/training_tokens", "1", "Tokens trained on", "training_tokens"),
 ];
 
