@@ -265,8 +265,7 @@ impl Table {
         kind: &OperatorKind,
         roofline: impl Fn(&OperatorKind) -> f64,
     ) -> Option<f64> {
-        let (class, here) =
-            place(kind).or_else(|| place(&stand_in(kind)?))?;
+        let (class, here) = place(kind).or_else(|| place(&stand_in(kind)?))?;
         let points = self.points.get(&class)?;
         let mut near: Vec<(f64, &Point)> = points
             .iter()
