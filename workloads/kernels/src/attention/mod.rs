@@ -29,6 +29,7 @@
 //! `gemm`; a micro-kernel of our own is the next rung.
 
 mod backward;
+mod decode;
 mod forward;
 
 use burn::Tensor;

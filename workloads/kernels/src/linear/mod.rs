@@ -25,6 +25,7 @@
 //!    each piece of the output meets its bias in cache. All products of an
 //!    Evoformer block, 186 GFLOP, took 1.10 to 1.16 s (160 to 170 GFLOP/s).
 
+mod few;
 #[cfg(test)]
 mod tests;
 
@@ -170,6 +171,9 @@ fn forward(
     let out = fill(rows * outer, |out| match w.dense_values() {
         Some(w) if rows <= THIN && inner > 0 => {
             dots(x, w, bias, [rows, inner, outer], out);
+        }
+        Some(w) if few::serves(rows, inner, outer) => {
+            few::few(x, w, bias, [rows, inner, outer], out);
         }
         _ if is_tall(rows, outer) => {
             tall(Matrix::dense(x, rows, inner), w.transposed(), bias, out);
@@ -436,10 +440,13 @@ pub(crate) fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         n: n as u64,
         k: k as u64,
     };
-    Some(CustomCost {
-        scratch_bytes: packing_bytes(m, n, k),
-        ..CustomCost::plain(kind, op)
-    })
+    let forward = matches!(op.id.as_str(), "linear" | "linear_bias");
+    let scratch_bytes = if forward && few::serves(m, k, n) {
+        few::scratch_bytes(m, k)
+    } else {
+        packing_bytes(m, n, k)
+    };
+    Some(CustomCost { scratch_bytes, ..CustomCost::plain(kind, op) })
 }
 
 /// Backward of the layer with `N - 2` biases. Each factor is kept only for the
