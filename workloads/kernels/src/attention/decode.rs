@@ -22,6 +22,10 @@ const WORTH_THREADS: usize = 128 * 1024;
 /// The same of a task: some microseconds, so that its claim is cheap beside it.
 const WORTH_CLAIM: usize = 64 * 1024;
 
+/// Values of keys beyond which a step finds none in a core's second cache: half
+/// of 1 MB for keys and values each.
+const NEAR: usize = 128 * 1024;
+
 /// Query heads that are weighed together; groups are small, and larger ones
 /// come in rounds.
 const ROUND: usize = 16;
@@ -43,8 +47,13 @@ pub(super) fn decode(
     let group = heads / kv_heads;
     let parts = Parts::new(out);
     let level = Level::best();
+    let ahead = kv_heads > 1 && batch * kv_heads * task.keys * width > NEAR;
     let one = |index: usize| {
         let (b, kv) = (index / kv_heads, index % kv_heads);
+        if kv == 0 && ahead && b + 1 < batch {
+            call(k.values_at(b + 1, 0, 0), k.strides[1] * task.keys);
+            call(v.values_at(b + 1, 0, 0), v.strides[1] * task.keys);
+        }
         let first = b * heads + kv * group;
         #[expect(unsafe_code, reason = "each task has its own heads")]
         // SAFETY: the heads of different tasks do not overlap.
@@ -73,6 +82,23 @@ pub(super) fn decode(
         let first = index * piece;
         (first..all.min(first + piece)).for_each(one);
     });
+}
+
+/// Calls the first `count` values into the cache, line after line: a head reads
+/// some lines of each position and leaves out others, which no prefetcher
+/// follows.
+fn call(values: &[f32], count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values[..count.min(values.len())].chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        #[expect(unsafe_code, reason = "SIMD instructions")]
+        // SAFETY: part of every x86-64, and it reads nothing.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, count);
 }
 
 /// The query heads of one key-value head, and what they see.
