@@ -10,6 +10,13 @@
 //!
 //! `allowed` has no band: one machine and one model of it stand behind both
 //! times, so that their errors are of one sign and mostly cancel.
+//!
+//! They do not where one time is predicted worse than the other, and the share
+//! alone does not show it: it is `(p(b) / t(b)) / (p(1) / t(1))`, so that a
+//! single row slower than predicted flatters the batch, and one that is faster
+//! (weights that stay in cache are predicted to come from memory) makes a batch
+//! at its predicted time look short of it. Both factors therefore stand beside
+//! the share: the speeds over the predicted ones, of one row and of the batch.
 
 use assay_schema::{Case, Estimate};
 use assay_statistics::ratio_estimate;
@@ -34,6 +41,10 @@ pub(crate) struct BatchGain {
     pub(crate) allowed: f64,
     /// The first over the second; its interval is the measurement's.
     pub(crate) share: Estimate,
+    /// The speed of one row over the predicted one, `p(1) / t(1)`.
+    pub(crate) one_row: Estimate,
+    /// The same of the batch: `share` is this over the other.
+    pub(crate) batch: Estimate,
 }
 
 /// The gains of all decode steps of several rows whose step of one row was
@@ -76,7 +87,10 @@ fn gain(several: &Pair<'_>, pairs: &[Pair<'_>]) -> Option<BatchGain> {
     let allowed =
         Some(allowed).filter(|gain| gain.is_finite() && *gain > 0.0)?;
     let share = gain.scaled(1.0 / allowed);
-    Some(BatchGain { case: case.clone(), rows, gain, allowed, share })
+    let one_row = times.0.inverted(predicted(one));
+    let batch = times.1.inverted(predicted(several));
+    let case = case.clone();
+    Some(BatchGain { case, rows, gain, allowed, share, one_row, batch })
 }
 
 #[cfg(test)]
@@ -180,6 +194,20 @@ mod tests {
         let share = &sixteen.share;
         assert!((share.point - 0.5).abs() < 1e-12, "{share:?}");
         assert!(share.low < 0.5 && share.high > 0.5, "{share:?}");
+    }
+
+    #[test]
+    fn the_share_is_told_apart_into_its_two_speeds() {
+        // One row twice as fast as predicted, the batch as fast as predicted.
+        let gains = found(&[
+            ("w/m/decode batch=16 context=8", 4.0, 4.0),
+            ("w/m/decode batch=1 context=8", 0.5, 1.0),
+        ]);
+        let [one] = gains.as_slice() else { panic!() };
+        assert!((one.one_row.point - 2.0).abs() < 1e-12, "{one:?}");
+        assert!((one.batch.point - 1.0).abs() < 1e-12, "{one:?}");
+        assert!((one.share.point - 0.5).abs() < 1e-12, "{one:?}");
+        assert!(one.batch.low < 1.0 && one.batch.high > 1.0, "{one:?}");
     }
 
     #[test]

@@ -60,7 +60,9 @@ fn batching(runs: &[RunFindings<'_>]) -> Option<Table> {
         "batched-decode",
         "Batched decoding: tokens a second over those of one row; what the \
          predicted times of both (roofline plus overhead, on this machine's \
-         own profile) allow; and the share of it that is reached",
+         own profile) allow; the share of it that is reached; and the two \
+         speeds over the predicted ones whose ratio the share is: a row that \
+         is faster than predicted lowers it, a slower one raises it",
         vec![
             Column::words("Machine", "machine"),
             Column::words("Case", "case"),
@@ -68,6 +70,8 @@ fn batching(runs: &[RunFindings<'_>]) -> Option<Table> {
             Column::numbers("Gain", "gain"),
             Column::exact("Allowed", "allowed"),
             Column::numbers("Share of it", "share"),
+            Column::numbers("One row over predicted", "one_row_speed"),
+            Column::numbers("Batch over predicted", "batch_speed"),
         ],
     );
     for run in runs {
@@ -94,6 +98,8 @@ fn gain_row(run: &RunFindings<'_>, one: &BatchGain) -> Vec<Cell> {
         Cell::estimate(&one.gain, "1", Provenance::Measured),
         Cell::value(one.allowed, "1", Provenance::Predicted),
         Cell::estimate(&one.share, "1", Provenance::Measured),
+        Cell::estimate(&one.one_row, "1", Provenance::Measured),
+        Cell::estimate(&one.batch, "1", Provenance::Measured),
     ]
 }
 

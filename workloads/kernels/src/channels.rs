@@ -221,7 +221,7 @@ pub(crate) fn tile_bytes(count: usize, width: usize) -> u64 {
 /// # Safety
 /// The cells written are there, and no one else uses them at the time.
 #[expect(unsafe_code, reason = "cells may be strewn among others' cells")]
-unsafe fn turn(
+pub(crate) unsafe fn turn(
     from: &[f32],
     from_row: usize,
     to: *mut MaybeUninit<f32>,

@@ -2,7 +2,7 @@
 //! tile of up to 12 x 32 sums of products in registers,
 //! `out[m, n] = init[m, n] + sum_k a[m, k] b[k, n]`, where the rows of `a` lie
 //! anywhere in memory and `k` runs over two nested strides. Kernels differ in
-//! what they pass.
+//! what they pass. [`Lanes`] serves other loops that hold sums in registers.
 
 #![allow(
     clippy::needless_range_loop,
@@ -12,9 +12,11 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_max_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps,
+    _mm_movehl_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_set1_ps,
+    _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
+    _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_storeu_ps,
 };
 
 /// Columns of a panel of `b` and of a tile.
@@ -93,7 +95,7 @@ pub(crate) struct Sums {
 
 /// `N` numbers in one register.
 #[expect(unsafe_code, reason = "as the instructions' interface")]
-trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     const N: usize;
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -102,10 +104,28 @@ trait Lanes: Copy {
     unsafe fn madd(self, b: Self, c: Self) -> Self;
     /// NaN stays NaN.
     unsafe fn relu(self) -> Self;
+    /// The larger of two, lane by lane; `other` where one is NaN.
+    unsafe fn larger(self, other: Self) -> Self;
+    /// The sum of the lanes, halves added until one is left.
+    unsafe fn sum(self) -> f32;
+}
+
+/// The sum of the lanes of a vector of 8.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD instructions")]
+#[inline(always)]
+unsafe fn sum_of_8(x: __m256) -> f32 {
+    // SAFETY: only run where AVX2 was detected.
+    unsafe {
+        let high = _mm256_extractf128_ps::<1>(x);
+        let four = _mm_add_ps(_mm256_castps256_ps128(x), high);
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
 }
 
 macro_rules! lanes {
-    ($lanes:ty, $n:literal, $set:ident, $load:ident, $store:ident, $madd:ident, $max:ident) => {
+    ($lanes:ty, $n:literal, $set:ident, $load:ident, $store:ident, $madd:ident, $max:ident, $sum:ident) => {
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "SIMD instructions")]
         impl Lanes for $lanes {
@@ -136,6 +156,16 @@ macro_rules! lanes {
                 // is NaN.
                 unsafe { $max($set(0.0), self) }
             }
+            #[inline(always)]
+            unsafe fn larger(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $max(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn sum(self) -> f32 {
+                // SAFETY: as above.
+                unsafe { $sum(self) }
+            }
         }
     };
 }
@@ -147,7 +177,8 @@ lanes!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
-    _mm512_max_ps
+    _mm512_max_ps,
+    _mm512_reduce_add_ps
 );
 lanes!(
     __m256,
@@ -156,7 +187,8 @@ lanes!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
-    _mm256_max_ps
+    _mm256_max_ps,
+    sum_of_8
 );
 
 #[expect(unsafe_code, reason = "as the instructions' interface")]
@@ -189,6 +221,18 @@ impl Lanes for [f32; 8] {
             *x = if *x < 0.0 { 0.0 } else { *x };
         }
         self
+    }
+    #[inline(always)]
+    unsafe fn larger(mut self, other: Self) -> Self {
+        for i in 0..8 {
+            self[i] = if self[i] > other[i] { self[i] } else { other[i] };
+        }
+        self
+    }
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let [a, b, c, d, e, f, g, h] = self;
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
 }
 

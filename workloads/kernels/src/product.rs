@@ -158,7 +158,7 @@ pub(crate) fn packing_bytes(m: usize, n: usize, k: usize) -> u64 {
 }
 
 /// Multiply-adds from which a product is worth a second thread.
-const WORTH_THREADS: usize = 64 * 64 * 64;
+pub(crate) const WORTH_THREADS: usize = 64 * 64 * 64;
 
 /// All of the pool's threads where the product is large enough.
 pub(crate) fn threads(m: usize, n: usize, k: usize) -> Parallelism {

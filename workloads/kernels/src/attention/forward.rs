@@ -1,4 +1,4 @@
-//! Attention forward: one query (decoding) and many (prefill).
+//! Attention forward, of many queries (prefill); one is `decode.rs`.
 
 use std::mem::MaybeUninit;
 
@@ -6,9 +6,10 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use gemm::Parallelism;
 
+use super::decode::decode;
 use super::{Heads, Task};
 use crate::door::tensor;
-use crate::math::{LANES, dot, exp, madd, multiversion};
+use crate::math::{LANES, exp, multiversion};
 use crate::product::{Matrix, Output, product, product_at};
 use crate::rows::{fill, written};
 use crate::share::{Parts, share};
@@ -16,16 +17,6 @@ use crate::share::{Parts, share};
 /// Queries of a tile, and keys of one: the scores stay in L2.
 const QUERIES: usize = 64;
 const KEYS: usize = 512;
-
-/// Keys that one query weighs at a time: their scores are on the stack.
-const STEP: usize = 64;
-
-/// Products of a query and a key, times the width, from which a second thread
-/// pays.
-const WORTH_THREADS: usize = 16 * 1024;
-
-/// The same of a task: some microseconds, so that its claim is cheap beside it.
-const WORTH_CLAIM: usize = 16 * 1024;
 
 /// `f32` values of scratch: one tile of scores a worker.
 pub(super) fn scratch(heads: usize, queries: usize, keys: usize) -> usize {
@@ -55,112 +46,6 @@ pub(super) fn attend(
         }
     });
     tensor(out, Shape::from(q.dims.to_vec()))
-}
-
-/// One query a sequence. A key-value head is done at a time: the query heads
-/// that share it read its keys and values from cache after the first has. A
-/// task is as many of these as are worth its claim: with a short cache and many
-/// sequences one head takes less than a microsecond, and two threads that claim
-/// hundreds of those wait for the counter that they share.
-fn decode(
-    q: &Heads,
-    k: &Heads,
-    v: &Heads,
-    task: Task,
-    out: &mut [MaybeUninit<f32>],
-) {
-    let [batch, _, heads, width] = q.dims;
-    let kv_heads = k.dims[2];
-    let group = heads / kv_heads;
-    let parts = Parts::new(out);
-    let one = |index: usize| {
-        let (b, kv) = (index / kv_heads, index % kv_heads);
-        let first = b * heads + kv * group;
-        #[expect(unsafe_code, reason = "each task has its own heads")]
-        // SAFETY: the heads of different tasks do not overlap.
-        let out = unsafe { parts.part(first * width, group * width) };
-        out.fill(MaybeUninit::new(0.0));
-        let stride = [k.strides[1], v.strides[1]];
-        let (keys, values) = (k.values_at(b, 0, kv), v.values_at(b, 0, kv));
-        let queries = q.values_at(b, 0, kv * group);
-        let shape = [q.strides[2], width, task.keys];
-        decode_heads(queries, keys, values, stride, shape, task, written(out));
-    };
-    let all = batch * kv_heads;
-    let each = group * task.keys * width;
-    if all * each < WORTH_THREADS {
-        (0..all).for_each(one);
-        return;
-    }
-    let most = all.div_ceil(rayon::current_num_threads());
-    let piece = (WORTH_CLAIM / each.max(1)).clamp(1, most.max(1));
-    share(all.div_ceil(piece), &|index| {
-        let first = index * piece;
-        (first..all.min(first + piece)).for_each(one);
-    });
-}
-
-multiversion! {
-    /// All query heads of one key-value head, `out` zeroed before.
-    fn decode_heads(
-        queries: &[f32],
-        keys: &[f32],
-        values: &[f32],
-        stride: [usize; 2],
-        shape: [usize; 3],
-        task: Task,
-        out: &mut [f32],
-    ) {
-        let [query_stride, width, count] = shape;
-        // The running maximum and sum of each head; groups are small, and
-        // larger ones come in rounds.
-        const ROUND: usize = 16;
-        for (round, out) in out.chunks_mut(ROUND * width).enumerate() {
-            let mut largest = [f32::NEG_INFINITY; ROUND];
-            let mut sum = [0.0f32; ROUND];
-            let mut first = 0;
-            while first < count {
-                let step = STEP.min(count - first);
-                for (g, out) in out.chunks_exact_mut(width).enumerate() {
-                    let q = &queries[(round * ROUND + g) * query_stride..][..width];
-                    let mut scores = [f32::NEG_INFINITY; STEP];
-                    for (j, score) in scores[..step].iter_mut().enumerate() {
-                        let key = &keys[(first + j) * stride[0]..][..width];
-                        *score = dot::<FMA>(q, key) * task.scale;
-                    }
-                    let mut most = largest[g];
-                    for score in &scores[..step] {
-                        most = if *score > most { *score } else { most };
-                    }
-                    if most > largest[g] {
-                        let shrink = exp::<FMA>(largest[g] - most);
-                        sum[g] *= shrink;
-                        for out in out.iter_mut() {
-                            *out *= shrink;
-                        }
-                        largest[g] = most;
-                    }
-                    for score in &mut scores {
-                        *score = exp::<FMA>(*score - most);
-                    }
-                    for (j, weight) in scores[..step].iter().enumerate() {
-                        sum[g] += weight;
-                        let value = &values[(first + j) * stride[1]..][..width];
-                        for (out, value) in out.iter_mut().zip(value) {
-                            *out = madd::<FMA>(*weight, *value, *out);
-                        }
-                    }
-                }
-                first += step;
-            }
-            for (g, out) in out.chunks_exact_mut(width).enumerate() {
-                let inverse = 1.0 / sum[g];
-                for out in out {
-                    *out *= inverse;
-                }
-            }
-        }
-    }
 }
 
 /// Many queries: a task is a tile of queries of one head, the late ones first,

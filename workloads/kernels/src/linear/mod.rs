@@ -19,12 +19,18 @@
 //! 5. this crate's kernel against the engine's product: one row 1.0 to 1.5 of
 //!    its speed (2 for 192 x 576), and no gain on a busy machine; 2 rows 2.7 to
 //!    7.8; 4 rows 2.1 to 3.4; 8 rows 1.3 to 2.5;
-//! 6. from 13 rows on `gemm`, split over rows of `W`: 0.7 to 1.6 for 16 rows,
+//! 6. beyond 12 rows `gemm`, split over rows of `W`: 0.7 to 1.6 for 16 rows,
 //!    1.0 to 1.1 for 128 and 512. `gemm` alone packs all of `W` on one thread;
 //! 7. from 2048 rows on, when these are more than the columns, split over rows:
 //!    each piece of the output meets its bias in cache. All products of an
-//!    Evoformer block, 186 GFLOP, took 1.10 to 1.16 s (160 to 170 GFLOP/s).
+//!    Evoformer block, 186 GFLOP, took 1.10 to 1.16 s (160 to 170 GFLOP/s);
+//! 8. 13 to 64 rows by a `W` of at most 1 MB: nothing of `W` is packed
+//!    (`few.rs`). GFLOP/s of one thread of a busy machine, fastest of many,
+//!    2026-11-28, rung 6 and this one: 96 x 256, 16 rows 55 and 90, 64 rows 90
+//!    and 96; 256 x 96, 16 rows 34 and 95, 64 rows 72 and 99; 320 x 128, 16
+//!    rows 57 and 100, 64 rows 92 and 104. The probed peak of a thread is 109.
 
+mod few;
 #[cfg(test)]
 mod tests;
 
@@ -170,6 +176,9 @@ fn forward(
     let out = fill(rows * outer, |out| match w.dense_values() {
         Some(w) if rows <= THIN && inner > 0 => {
             dots(x, w, bias, [rows, inner, outer], out);
+        }
+        Some(w) if few::serves(rows, inner, outer) => {
+            few::few(x, w, bias, [rows, inner, outer], out);
         }
         _ if is_tall(rows, outer) => {
             tall(Matrix::dense(x, rows, inner), w.transposed(), bias, out);
@@ -436,10 +445,13 @@ pub(crate) fn cost(op: &CustomOpIr) -> Option<CustomCost> {
         n: n as u64,
         k: k as u64,
     };
-    Some(CustomCost {
-        scratch_bytes: packing_bytes(m, n, k),
-        ..CustomCost::plain(kind, op)
-    })
+    let forward = matches!(op.id.as_str(), "linear" | "linear_bias");
+    let scratch_bytes = if forward && few::serves(m, k, n) {
+        few::scratch_bytes(m, k)
+    } else {
+        packing_bytes(m, n, k)
+    };
+    Some(CustomCost { scratch_bytes, ..CustomCost::plain(kind, op) })
 }
 
 /// Backward of the layer with `N - 2` biases. Each factor is kept only for the

@@ -295,10 +295,11 @@ fn pick(
     };
     let Some(temperature) = sampling.temperature else { return Ok(best) };
     let weight = |logit: f32| (f64::from(logit - most) / temperature).exp();
-    let total: f64 = words().map(|(_, logit)| weight(logit)).sum();
-    let mut left = draws.unit() * total;
-    for (word, logit) in words() {
-        left -= weight(logit);
+    // Each word is weighed once: an exponential takes longer than all else.
+    let weights: Vec<f64> = words().map(|(_, logit)| weight(logit)).collect();
+    let mut left = draws.unit() * weights.iter().sum::<f64>();
+    for ((word, _), weight) in words().zip(weights) {
+        left -= weight;
         if left < 0.0 {
             return Ok(word);
         }
