@@ -16,7 +16,7 @@ const METRICS: [&str; 4] =
     ["instructions", "cycles", "cache_misses", "branch_misses"];
 
 /// Below this share of the time a count is an estimate worth telling.
-#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+#[cfg(all(target_os = "linux", feature = "counters"))]
 const RAN_ENOUGH: f64 = 0.99;
 
 /// What a counter read.
@@ -414,7 +414,6 @@ mod tests {
         // Half of the time: twice the events.
         let shared = [count(100, 10, 5), count(50, 10, 10)];
         assert_eq!(scaled(&shared), Ok((250.0, 0.75)));
-        assert!(RAN_ENOUGH > 0.75);
         // A thread that slept counts nothing, and is no gap.
         let asleep = [count(100, 10, 10), count(0, 0, 0)];
         assert_eq!(scaled(&asleep), Ok((100.0, 1.0)));
