@@ -2,46 +2,68 @@
 # What a harness itself costs, for assay-bench, criterion and divan: time to
 # start with 1, 100 and 10,000 registered benchmarks and run one of them once,
 # to list them, and what a sample of an empty body takes. By turns, so that
-# all three meet the same machine; prints a Markdown table of medians with the
-# least and the most.
+# all meet the same machine; prints Markdown: how each was registered and
+# compiled, and a table of medians with the least and the most.
 #
 #   peers/startup.sh [TURNS] > table.md        (default 21 turns)
 #
-# PEERS_COUNTS="1 100" leaves out the 10,000. divan's are functions fixed at
-# compile time; 10,000 of them had not compiled after five minutes on two
-# cores, so they are built only with PEERS_ALL=1, and the table has a dash.
+# divan's benchmarks are fixed at compile time. They are registered in both of
+# its ways: as functions (`divan`), and as the arguments of one function
+# (`divan-args`), which is how it registers many. Compiling many functions is
+# given PEERS_LIMIT seconds of processor time (default 1500); what is not
+# compiled by then has a dash. PEERS_COUNTS="1 100" leaves out the 10,000.
 set -euo pipefail
 turns=${1:-21}
 counts=${PEERS_COUNTS:-1 100 10000}
+limit=${PEERS_LIMIT:-1500}
 here=$(cd "$(dirname "$0")" && pwd)/startup
 export CARGO_TARGET_DIR=${PEERS_TARGET:-/tmp/t-peers}
 bin=$CARGO_TARGET_DIR/peers
-tools=(assay criterion divan)
+tools=(assay criterion divan divan-args)
+declare -A how=(
+    [assay]="a loop of \`bench\`, by a number at run time"
+    [criterion]="a loop of \`bench_function\`, by a number at run time"
+    [divan]="a function each, \`#[divan::bench]\`, generated"
+    [divan-args]="one function with \`#[divan::bench(args = 0..N)]\`"
+)
 mkdir -p "$bin"
 rows=$(mktemp)
-trap 'rm -f "$rows"' EXIT
+compiled=$(mktemp)
+trap 'rm -f "$rows" "$compiled"' EXIT
 
-# Builds one bench target and keeps the executable under a name of its own.
+# Builds one bench target and keeps the executable under a name of its own;
+# fails where that takes more processor time than the limit.
 build() { # TOOL TARGET NAME
-    local executable
-    executable=$(cd "$here/$1" && cargo bench --bench "$2" --no-run \
-        --message-format json 2>/dev/null |
+    local executable folder=${1%-args} way=functions
+    [ "$folder" = "$1" ] || way=args
+    executable=$(cd "$here/$folder" && ulimit -t "$limit" &&
+        PEERS_DIVAN=$way cargo bench --bench "$2" --no-run \
+            --message-format json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\/'"$2"'-[^"]*\)".*/\1/p' | tail -1)
-    [ -n "$executable" ] || { echo "$1: $2 does not build" >&2; exit 1; }
+    [ -n "$executable" ] || return 1
     cp "$executable" "$bin/$3"
 }
 
+TIMEFORMAT='%R %U %S'
 for tool in "${tools[@]}"; do
-    build "$tool" sampler "$tool-sampler"
+    # Compiles the dependencies, too, so that the times below are of the
+    # benchmarks alone.
+    build "$tool" sampler "$tool-sampler" ||
+        { echo "$tool: sampler does not build" >&2; exit 1; }
     for count in $counts; do
-        if [ "$tool" = divan ] && [ "$count" -gt 1000 ] &&
-            [ -z "${PEERS_ALL:-}" ]; then
-            rm -f "$bin/$tool-many-$count"
-            continue
-        fi
         echo "building $tool with $count" >&2
-        # Only divan's number is fixed at compile time.
-        PEERS_BENCHES=$count build "$tool" many "$tool-many-$count"
+        export PEERS_BENCHES=$count
+        rm -f "$bin/$tool-many-$count"
+        took=$({ time { build "$tool" many "$tool-many-$count" ||
+            echo "not within $limit s of processor time" >&3; }; } \
+            3>"$compiled.why" 2>&1 | tail -1)
+        if [ -s "$compiled.why" ]; then
+            echo "$tool $count: $(cat "$compiled.why")" >&2
+            echo "$tool|$count|$(cat "$compiled.why")" >>"$compiled"
+        else
+            echo "$tool|$count|$took" >>"$compiled"
+        fi
+        rm -f "$compiled.why"
     done
 done
 
@@ -63,8 +85,11 @@ for ((turn = 0; turn < turns; turn++)); do
             export PEERS_BENCHES=$count
             many=$bin/$tool-many-$count
             [ -x "$many" ] || continue
-            first=bench_0
-            [ "$tool" != divan ] || first=many::bench_0
+            case $tool in
+            divan) first=many::bench_0 ;;
+            divan-args) first=many::bench::0 ;;
+            *) first=bench_0 ;;
+            esac
             timed "list $count, us" "$tool" "$many" --bench --list
             timed "run 1 of $count once, us" "$tool" \
                 "$many" --test --exact "$first"
@@ -75,10 +100,27 @@ for ((turn = 0; turn < turns; turn++)); do
     done
 done
 
+echo "$(date -u +%F); $(nproc) cores of $(sed -n 's/^model name\s*: //p' \
+    /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg) at the end;" \
+    "$(rustc --version | cut -d' ' -f1-2)"
+echo
+echo "| | registered as | benchmarks | compiled in, s of wall time | s of processor time |"
+echo "|---|---|---|---|---|"
+while IFS='|' read -r tool count took; do
+    read -r wall user system <<<"$took"
+    case $took in
+    not*) echo "| $tool | ${how[$tool]} | $count | - | $took |" ;;
+    *)
+        cpu=$(awk "BEGIN { printf \"%.1f\", $user + $system }")
+        echo "| $tool | ${how[$tool]} | $count | $wall | $cpu |"
+        ;;
+    esac
+done <"$compiled"
+echo
 echo "$turns turns; median (least to most)"
 echo
-echo "| | ${tools[0]} | ${tools[1]} | ${tools[2]} |"
-echo "|---|---|---|---|"
+echo "| | $(printf '%s | ' "${tools[@]}")"
+echo "|---|$(printf -- '---|%.0s' "${tools[@]}")"
 awk -F'|' '!seen[$1]++ { print $1 }' "$rows" | while read -r what; do
     echo -n "| $what |"
     for tool in "${tools[@]}"; do

@@ -1,9 +1,10 @@
 //! The processor's and the kernel's counters around a lap, through the meters
 //! of `assay-measure`. They see set-up as well, as the clock does not.
 //!
-//! Not here: frequency and steal. Each is read from a file of the kernel, 20
-//! to 30 us a read on two processors and more on many, beside a lap of 150 us;
-//! and steal is counted in ticks of 4 to 10 ms, so that a lap sees none.
+//! Not here: steal, and the frequency where the counters have it not. Each is
+//! read from a file of the kernel, 20 to 30 us a read on two processors and
+//! more on many, beside a lap of 150 us; and steal is counted in ticks of 4 to
+//! 10 ms, so that a lap sees none. Who compares reads them round by round.
 
 use assay_measure::{InstructionMeter, Meter, ProcessMeter, Window};
 use assay_schema::{LockstepMetric, Metric, Reading};
@@ -11,9 +12,13 @@ use assay_schema::{LockstepMetric, Metric, Reading};
 use crate::prepared::Named;
 
 /// What is passed on of what the meters say.
-const KEPT: [&str; 5] = [
+const KEPT: [&str; 9] = [
     "instructions",
     "cycles",
+    "cache_misses",
+    "branch_misses",
+    "cpu_frequency",
+    "counters_ran",
     "page_faults_minor",
     "page_faults_major",
     "context_switches_involuntary",
@@ -28,7 +33,7 @@ impl Counters {
     pub(crate) fn new() -> Self {
         let meters: Vec<Box<dyn Meter>> = vec![
             Box::new(ProcessMeter::new()),
-            Box::new(InstructionMeter::new()),
+            Box::new(InstructionMeter::with_clock()),
         ];
         Self { meters }
     }

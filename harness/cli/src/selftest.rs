@@ -124,6 +124,7 @@ fn lockstep(
     let settings = PairedSettings {
         budget: Seconds(budget_s),
         seed,
+        machine: Some("/".into()),
         ..PairedSettings::default()
     };
     let mut starter =

@@ -1,5 +1,9 @@
 //! Instructions counted by valgrind's callgrind: a simulated processor that
 //! executes the program and counts, so the count repeats where time does not.
+//! Misses of its caches and branch predictor are *simulated*: two levels of
+//! the sizes that this processor reports, without prefetching, and a predictor
+//! as of 2004 (valgrind's manual). They show where a program asks for other memory
+//! than before, not what that costs here.
 //!
 //! [`count_instructions`] counts a whole command, the processes that it starts
 //! included. What a body costs is the difference of two runs of one program,
@@ -62,7 +66,7 @@ pub enum CallgrindError {
     /// The command did not end.
     #[error(
         "`{command}` under callgrind did not end within {} s; callgrind is \
-         some fifty times slower than the processor: give it less work or \
+         some hundred times slower than the processor: give it less work or \
          more time",
         limit.as_secs()
     )]
@@ -181,6 +185,8 @@ fn count_with(
     let options = [
         "--tool=callgrind".into(),
         "--trace-children=yes".into(),
+        "--cache-sim=yes".into(),
+        "--branch-sim=yes".into(),
         file("--callgrind-out-file=", "out.%p"),
         file("--log-file=", "log.%p"),
     ];

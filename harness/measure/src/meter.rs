@@ -10,12 +10,13 @@
 //! included except the first sample where many follow.
 
 mod allocation;
-mod energy;
-mod frequency;
+pub(crate) mod energy;
+pub(crate) mod frequency;
 mod instructions;
 #[cfg(feature = "nvidia")]
-mod nvidia;
+pub(crate) mod nvidia;
 mod process;
+pub(crate) mod quota;
 mod resident;
 pub(crate) mod steal;
 
@@ -100,7 +101,6 @@ pub(crate) fn per_iteration(
 }
 
 /// The first number after `key` in a text like that of `/proc/self/status`.
-#[cfg(any(target_os = "linux", test))]
 pub(crate) fn number_after(text: &str, key: &str) -> Option<f64> {
     text.lines()
         .find_map(|line| line.strip_prefix(key))?

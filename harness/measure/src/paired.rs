@@ -24,10 +24,12 @@ pub(crate) mod child;
 #[cfg(unix)]
 mod command;
 mod counted;
+mod energy_rows;
 mod engine;
 mod error;
 #[cfg(unix)]
 mod lockstep;
+mod long_turns;
 mod metric_rows;
 mod pinning;
 mod raw;
@@ -38,6 +40,7 @@ mod schedule;
 mod settings;
 mod stream_hash;
 mod suite;
+mod surroundings;
 
 pub use arm::{Arm, ArmSample, Side, Slot, Started, Starter};
 #[cfg(unix)]
@@ -49,10 +52,15 @@ pub use engine::{Ended, PairedRun, compare};
 pub use error::PairedError;
 #[cfg(unix)]
 pub use lockstep::{Executable, Lockstep, LockstepArm, list};
+pub use long_turns::LongTurns;
 pub use metric_rows::Evidence;
 pub use raw::Turn;
-pub use reasons::{Ceiling, Moved, Pair, reasons};
+pub use reasons::{
+    BRANCH_MISSES_SIMULATED, CACHE_MISSES_SIMULATED, Ceiling, Moved, Pair,
+    reasons,
+};
 pub use rows::{Row, rows};
 pub use schedule::{Orders, Schedule};
 pub use settings::PairedSettings;
 pub use suite::{SuiteFacts, failed_row, is_decided, suite};
+pub use surroundings::{Around, Energy};

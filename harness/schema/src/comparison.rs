@@ -138,6 +138,9 @@ pub struct ComparisonRow {
     /// Compared in spite of what makes it incomparable (`--force`).
     #[serde(default)]
     pub forced: bool,
+    /// The metric could not be read on this machine; `reasons` says why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
     /// Sentences: why this verdict, what else moved.
     pub reasons: Vec<String>,
 }

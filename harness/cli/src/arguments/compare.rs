@@ -60,8 +60,9 @@ pub(crate) struct CompareArgs {
     /// Fail if an answer changed, or if none was compared.
     #[arg(long)]
     pub(crate) same_output: bool,
-    /// Count instructions as well (commands and benchmarks); each execution
-    /// may take 50 times --time-limit, or an hour.
+    /// Count instructions as well (commands and benchmarks), and simulate
+    /// misses of caches and branches, to explain with; each execution may take
+    /// 100 times --time-limit, or an hour.
     #[arg(long, value_enum)]
     pub(crate) instructions: Option<InstructionCounter>,
     /// Compare runs of other machines, devices, seeds, units or cases, and

@@ -134,6 +134,26 @@ pub(super) fn advice(comparison: &Comparison) -> Option<&'static str> {
     })
 }
 
+/// The rows that could be read here.
+pub(super) fn read(
+    comparison: &Comparison,
+) -> impl Iterator<Item = &ComparisonRow> {
+    comparison.rows.iter().filter(|row| !row.unread)
+}
+
+/// What could not be read here, each said once however many cases lack it.
+pub(super) fn unread(comparison: &Comparison) -> Vec<String> {
+    let mut said = Vec::new();
+    for row in comparison.rows.iter().filter(|row| row.unread) {
+        let why = row.reasons.join("; ");
+        let line = format!("{} {why}", row.metric);
+        if !said.contains(&line) {
+            said.push(line);
+        }
+    }
+    said
+}
+
 /// The reasons of a row that are worth their space: of `same` rows only where
 /// the comparison was forced or the answer differs.
 pub(super) fn told(row: &ComparisonRow) -> &[String] {
@@ -170,6 +190,7 @@ mod tests {
             modes: None,
             answer_changed: None,
             forced: false,
+            unread: false,
             reasons: reasons.iter().map(|&why| why.to_owned()).collect(),
         }
     }
@@ -183,6 +204,29 @@ mod tests {
         for row in [forced, other, row(Verdict::Unclear, &["within 1 %"])] {
             assert_eq!(told(&row), ["within 1 %"]);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_once_and_takes_no_row() {
+        let why = "not read: /sys/class/powercap: No such file";
+        let none = ComparisonRow {
+            metric: "energy".to_owned(),
+            unread: true,
+            ..row(Verdict::Unclear, &[why])
+        };
+        let comparison = Comparison {
+            rows: vec![row(Verdict::Same, &[]), none.clone(), none],
+            suite: serde_json::from_value(serde_json::json!({
+                "kind": "", "baseline": "", "candidate": "",
+                "faster": 0, "slower": 0, "same": 1, "unclear": 0,
+                "floor": 0.01, "equivalence": 0.01,
+                "false_discovery_rate": 0.05, "null_calls": 0,
+                "null_arms": 1, "output_changed": null, "notes": [],
+            }))
+            .unwrap(),
+        };
+        assert_eq!(read(&comparison).count(), 1);
+        assert_eq!(unread(&comparison), [format!("energy {why}")]);
     }
 
     #[test]

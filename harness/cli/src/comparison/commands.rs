@@ -5,7 +5,7 @@ use assay_measure::paired::{
 };
 use assay_measure::{CommandLine, MonotonicClock};
 
-use super::instructions::{Counted, INSTRUCTIONS, instructions};
+use super::instructions::{Counted, instructions};
 use super::{
     Blocks, Compared, Turns, ends_all, note_answers, notes_of, unanswered,
 };
@@ -66,8 +66,7 @@ pub(crate) fn commands(
         });
         let made = instructions(&name, &arms, how)?;
         failed = made.failed;
-        found.retain(|row| row.metric != INSTRUCTIONS);
-        found.push(made.row);
+        made.join(&mut found);
     }
     let mut comparison = suite(found, rule, facts);
     note_answers(&mut comparison, *same_output);

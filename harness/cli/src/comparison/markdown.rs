@@ -2,7 +2,7 @@
 
 use assay_schema::Comparison;
 
-use super::cells::{HEADINGS, advice, cells, summary, told};
+use super::cells::{HEADINGS, advice, cells, read, summary, told, unread};
 
 /// The counts first, then the table and, folded, the reasons.
 pub(crate) fn markdown(comparison: &Comparison) -> String {
@@ -16,17 +16,16 @@ pub(crate) fn markdown(comparison: &Comparison) -> String {
     );
     text.push_str(&format!("| {} |\n", HEADINGS.join(" | ")));
     text.push_str(&format!("|{}\n", "---|".repeat(HEADINGS.len())));
-    for row in &comparison.rows {
+    for row in read(comparison) {
         let cells = cells(row, suite.any_time).map(|cell| escaped(&cell));
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
-    let explained: Vec<_> = comparison
-        .rows
-        .iter()
+    let unread = unread(comparison);
+    let explained: Vec<_> = read(comparison)
         .map(|row| (row, told(row)))
         .filter(|(_, told)| !told.is_empty())
         .collect();
-    if !explained.is_empty() || !suite.notes.is_empty() {
+    if !explained.is_empty() || !suite.notes.is_empty() || !unread.is_empty() {
         text.push_str("\n<details><summary>Reasons and notes</summary>\n\n");
         for (row, told) in explained {
             text.push_str(&format!(
@@ -39,7 +38,7 @@ pub(crate) fn markdown(comparison: &Comparison) -> String {
                 text.push_str(&format!("  - {}\n", escaped(reason)));
             }
         }
-        for note in &suite.notes {
+        for note in suite.notes.iter().chain(&unread) {
             text.push_str(&format!("- note: {}\n", escaped(note)));
         }
         text.push_str("\n</details>\n");

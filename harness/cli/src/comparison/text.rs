@@ -2,7 +2,7 @@
 
 use assay_schema::Comparison;
 
-use super::cells::{HEADINGS, advice, cells, summary, told};
+use super::cells::{HEADINGS, advice, cells, read, summary, told, unread};
 use crate::table::aligned;
 
 /// The table, worst first; reasons; notes; a line of counts.
@@ -15,11 +15,11 @@ pub(crate) fn text(comparison: &Comparison) -> String {
         plain(&suite.candidate)
     );
     let mut table = vec![HEADINGS.map(str::to_owned).to_vec()];
-    table.extend(comparison.rows.iter().map(|row| {
+    table.extend(read(comparison).map(|row| {
         cells(row, suite.any_time).iter().map(|cell| plain(cell)).collect()
     }));
     text.push_str(&aligned(&table));
-    for row in &comparison.rows {
+    for row in read(comparison) {
         let told = told(row);
         if told.is_empty() {
             continue;
@@ -34,10 +34,11 @@ pub(crate) fn text(comparison: &Comparison) -> String {
             text.push_str(&format!("  {}\n", plain(reason)));
         }
     }
-    if !suite.notes.is_empty() {
+    let unread = unread(comparison);
+    if !suite.notes.is_empty() || !unread.is_empty() {
         text.push('\n');
     }
-    for note in &suite.notes {
+    for note in suite.notes.iter().chain(&unread) {
         text.push_str(&format!("note: {}\n", plain(note)));
     }
     text.push_str(&format!("\n{}\n", summary(comparison)));

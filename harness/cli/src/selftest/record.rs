@@ -29,6 +29,22 @@ pub(crate) struct Header {
     pub(crate) program: Option<String>,
     pub(crate) seed: u64,
     pub(crate) quick: bool,
+    /// What it took over, where it makes a part of another record again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) earlier: Option<Earlier>,
+}
+
+/// What a record took over from an earlier one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Earlier {
+    pub(crate) host: Host,
+    pub(crate) commit: Option<String>,
+    #[serde(default)]
+    pub(crate) program: Option<String>,
+    /// So many lines after the header are the earlier record's.
+    pub(crate) kept: usize,
+    /// Comparisons that touch these times were left out, to be made again.
+    pub(crate) without: Vec<[Moment; 2]>,
 }
 
 /// A comparison that was made.
@@ -59,6 +75,14 @@ pub(crate) struct Made {
     pub(crate) null_units: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+impl Made {
+    /// Whether any of it took place between two moments, both included.
+    fn touches(&self, [from, to]: [Moment; 2]) -> bool {
+        let lasted = (self.seconds * 1e3).ceil() as u64;
+        self.at.0 <= to.0 && self.at.0.saturating_add(lasted) >= from.0
+    }
 }
 
 /// What a record says.
@@ -134,11 +158,63 @@ impl Record {
                 at()
             );
         }
+        if begun.earlier.is_some() && begun.earlier != header.earlier {
+            bail!(
+                "{}: was not begun from that record without those times; \
+                 give another --out",
+                at()
+            );
+        }
         // Only now, when it is sure to be a selftest's: a file of another
         // kind is never touched.
         file.set_len(whole as u64).with_context(at)?;
         file.seek(std::io::SeekFrom::End(0)).with_context(at)?;
         Ok(Self { path: path.to_owned(), file, held })
+    }
+
+    /// Opens the record at `path`, or begins it with all of an earlier one but
+    /// what touches the given times: those comparisons are open again. The
+    /// earlier record is not touched; seed and plan are its own.
+    pub(crate) fn again(
+        path: &Path,
+        earlier: &Held,
+        without: &[[Moment; 2]],
+        begin: Header,
+    ) -> Result<Self> {
+        let kept: Vec<&Made> = earlier
+            .made
+            .iter()
+            .filter(|made| !without.iter().any(|times| made.touches(*times)))
+            .collect();
+        if kept.len() == earlier.made.len() {
+            bail!(
+                "no comparison of the record touches those times: it begins \
+                 at {} and ends at {} ms since 1970",
+                earlier.made.first().map_or(0, |made| made.at.0),
+                earlier.made.last().map_or(0, |made| made.at.0),
+            );
+        }
+        let Header { host, commit, program, seed, quick, .. } =
+            earlier.header.clone();
+        let without = without.to_vec();
+        let kept_count = kept.len();
+        let took = Earlier { host, commit, program, kept: kept_count, without };
+        let begin = Header { seed, quick, earlier: Some(took), ..begin };
+        if !path.exists() {
+            let mut lines = vec![serde_json::to_string(&begin)?];
+            for made in kept {
+                lines.push(serde_json::to_string(made)?);
+            }
+            // Whole or not at all: a kill half-way would leave a record that
+            // lacks more than it says.
+            let text = lines.join("\n") + "\n";
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| path.display().to_string())?;
+            }
+            assay_kit::write_whole(path, text.as_bytes())?;
+        }
+        Self::open(path, begin)
     }
 
     /// What has been made and has not failed: a failure is tried again.
@@ -195,6 +271,7 @@ impl Header {
             program: program(),
             seed,
             quick,
+            earlier: None,
         }
     }
 }
@@ -247,6 +324,46 @@ mod tests {
         let record = Record::open(&path, header(1)).unwrap();
         assert_eq!(record.held, read(&path).unwrap());
         assert_eq!(record.done().len(), 3);
+    }
+
+    #[test]
+    fn what_touched_a_time_is_made_again_and_the_rest_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.jsonl");
+        let begun = Header { program: Some("old".to_owned()), ..header(7) };
+        // Each lasts 0.5 s and begins at a whole second.
+        let at = |index: usize| Made {
+            at: Moment(1000 * index as u64),
+            ..made(index)
+        };
+        let earlier = Held { header: begun, made: (0..9).map(at).collect() };
+        let times =
+            [[Moment(2400), Moment(4000)], [Moment(7600), Moment(7900)]];
+        let now = Header { program: Some("new".to_owned()), ..header(1) };
+        let again =
+            |times: &[_]| Record::again(&path, &earlier, times, now.clone());
+        let record = again(&times).unwrap();
+        let kept: Vec<usize> =
+            record.held.made.iter().map(|made| made.index).collect();
+        // 2 ends at 2500, 4 begins at 4000; 7 ended at 7500, 8 begins later.
+        assert_eq!(kept, [0, 1, 5, 6, 7, 8]);
+        assert_eq!(record.held.header.seed, 7, "the earlier one's order");
+        assert_eq!(record.held.header.program, now.program);
+        let took = record.held.header.earlier.clone().unwrap();
+        assert_eq!((took.kept, took.program.as_deref()), (6, Some("old")));
+        // The same command goes on, and so does one without --again.
+        let mut record = again(&times).unwrap();
+        record.add(at(3)).unwrap();
+        let plain = Header { seed: 7, ..now.clone() };
+        let record = Record::open(&path, plain).unwrap();
+        assert_eq!(record.done().len(), 7);
+        assert_eq!(record.held, read(&path).unwrap());
+        // Other times are another record's.
+        let error = again(&times[..1]).err().unwrap();
+        assert!(format!("{error:#}").contains("those times"), "{error:#}");
+        let nothing = [[Moment(600), Moment(900)]];
+        let error = again(&nothing).err().unwrap();
+        assert!(format!("{error:#}").contains("no comparison"), "{error:#}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use assay_schema::{Better, Change, Estimate, Verdict};
+use assay_schema::{Better, Change, Estimate, Host, Verdict};
 use assay_statistics::{
     Finding, MetricKind, Units, VerdictRule, find, judge, median, wilson,
 };
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::bodies::Body;
 use super::plan::{Part, Plan, Target, Tool};
-use super::record::{Held, Made};
+use super::record::{Header, Held, Made};
 use crate::comparison::escaped;
 use crate::table::aligned;
 
@@ -127,6 +127,7 @@ pub(crate) fn report(plan: &Plan, record: &Held) -> Result<Report> {
     if failed > 0 {
         sections.push(failures(&record.made));
     }
+    sections.extend(builds(record));
     sections.retain(|section| section.rows.len() > 1);
     Ok(Report { sections, missed, failed })
 }
@@ -410,6 +411,25 @@ impl Found {
     }
 }
 
+/// Who made what, of a record that took over a part of an earlier one.
+fn builds(record: &Held) -> Option<Section> {
+    let Header { host, commit, earlier, .. } = &record.header;
+    let earlier = earlier.as_ref()?;
+    let of = |count: usize, how: &str, commit: &Option<String>, host: &Host| {
+        let commit = commit.as_deref().unwrap_or("unknown");
+        let short = commit.get(..12).unwrap_or(commit).to_owned();
+        let on = format!("{} ({}, {})", host.name, host.cpu, host.kernel);
+        vec![count.to_string(), how.to_owned(), short, on]
+    };
+    let mine = record.made.len().saturating_sub(earlier.kept);
+    let rows = vec![
+        row(["comparisons", "how", "program of commit", "on"]),
+        of(earlier.kept, "taken over", &earlier.commit, &earlier.host),
+        of(mine, "made again", commit, host),
+    ];
+    Some(Section { title: "Taken over and made again".to_owned(), rows })
+}
+
 fn failures(made: &[Made]) -> Section {
     let mut rows = vec![row(["failed comparison", "tool", "why"])];
     for m in made {
@@ -454,7 +474,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::record::Header;
+    use crate::selftest::record::Earlier;
 
     fn made(part: &str, tool: Tool, index: usize, verdict: Verdict) -> Made {
         let spread = |i: usize| ((i * 7 + index) % 11) as f64 * 1e-3 - 5e-3;
@@ -512,6 +532,26 @@ mod tests {
         assert_eq!(found(20, 50).outcome(), NOT_MET);
         let none = Found { share: None, low: 0.0, high: 0.01 };
         assert_eq!(none.outcome(), OPEN);
+    }
+
+    #[test]
+    fn a_record_of_two_builds_says_who_made_what() {
+        let same = |i| made("identical, quiet", Tool::Assay, i, Verdict::Same);
+        let header = Header::now(1, true);
+        let earlier = Earlier {
+            host: header.host.clone(),
+            commit: Some("c44431d8a2430bbbb13e".to_owned()),
+            program: None,
+            kept: 3,
+            without: Vec::new(),
+        };
+        let header = Header { earlier: Some(earlier), ..header };
+        let record = Held { header, made: (0..5).map(same).collect() };
+        let plan = Plan::shipped(true).unwrap();
+        let text = report(&plan, &record).unwrap().markdown();
+        assert!(text.contains("| 3 | taken over | c44431d8a243 |"), "{text}");
+        assert!(text.contains("| 2 | made again |"), "{text}");
+        assert!(!reported(vec![same(0)]).markdown().contains("taken over"));
     }
 
     #[test]

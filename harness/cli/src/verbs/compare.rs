@@ -41,6 +41,7 @@ fn compared(args: &CompareArgs) -> Result<Compared, Fault> {
         prove: args.prove.is_some(),
         seed: args.seed.unwrap_or(defaults.seed),
         time_limit: args.time_limit.map(Seconds),
+        machine: Some("/".into()),
         ..defaults
     };
     let how = Blocks {

@@ -33,8 +33,15 @@ pub(crate) fn run(args: &SelftestArgs) -> Verdict {
 
 /// The record once everything that was open has been made.
 fn made(args: &SelftestArgs, path: &Path) -> anyhow::Result<Held> {
-    let plan = Plan::shipped(args.quick)?;
-    let mut record = Record::open(path, Header::now(args.seed, args.quick))?;
+    let begin = Header::now(args.seed, args.quick);
+    let mut record = match &args.again {
+        None => Record::open(path, begin)?,
+        Some(earlier) => {
+            Record::again(path, &read(earlier)?, &args.times()?, begin)?
+        }
+    };
+    let Header { seed, quick, .. } = record.held.header;
+    let plan = Plan::shipped(quick)?;
     // What has been made is kept; the next call goes on.
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -46,10 +53,10 @@ fn made(args: &SelftestArgs, path: &Path) -> anyhow::Result<Held> {
         plan.part.iter().map(|p| p.comparisons + p.criterion).sum();
     eprintln!(
         "{} of {asked} comparisons are in {}",
-        record.held.made.len(),
+        record.done().len(),
         path.display()
     );
-    let groups = plan.groups(args.seed).len() as u64;
+    let groups = plan.groups(seed).len() as u64;
     make(&plan, &mut record, &INTERRUPTED, &mut Progress::new(groups))?;
     Ok(record.held)
 }

@@ -29,6 +29,28 @@ impl Counts {
         self.events.get("Ir").copied()
     }
 
+    /// Simulated misses of the last level of caches, of instructions, reads
+    /// and writes; none where caches were not simulated.
+    pub fn cache_misses(&self) -> Option<u64> {
+        self.sum(["ILmr", "DLmr", "DLmw"])
+    }
+
+    /// Simulated misses of the first level.
+    pub fn first_level_misses(&self) -> Option<u64> {
+        self.sum(["I1mr", "D1mr", "D1mw"])
+    }
+
+    /// Branches, conditional and indirect, that the simulated predictor got
+    /// wrong; none where it was not simulated.
+    pub fn branch_misses(&self) -> Option<u64> {
+        self.sum(["Bcm", "Bim"])
+    }
+
+    fn sum<const N: usize>(&self, events: [&str; N]) -> Option<u64> {
+        let counts = events.map(|event| self.events.get(event).copied());
+        counts.into_iter().sum()
+    }
+
     /// These and others together.
     pub(super) fn add(&mut self, other: Self) {
         for (event, count) in other.events {
@@ -118,7 +140,19 @@ mod tests {
         assert_eq!(instructions(ECHO), Ok(302_578));
         let cache = include_str!("../../tests/callgrind/cache-simulation.out");
         assert_eq!(instructions(cache), Ok(126_651));
-        assert_eq!(parse_totals(cache).unwrap().events["DLmw"], 547);
+        let cache = parse_totals(cache).unwrap();
+        assert_eq!(cache.events["DLmw"], 547);
+        let sum =
+            |events: [&str; 3]| events.map(|e| cache.events[e]).iter().sum();
+        assert_eq!(cache.cache_misses(), Some(sum(["ILmr", "DLmr", "DLmw"])));
+        assert_eq!(
+            cache.first_level_misses(),
+            Some(sum(["I1mr", "D1mr", "D1mw"]))
+        );
+        assert_eq!(cache.branch_misses(), None, "only caches were simulated");
+        let both =
+            parse_totals("events: Ir Bc Bcm Bi Bim\ntotals: 9 4 3 2 1\n");
+        assert_eq!(both.unwrap().branch_misses(), Some(4));
         let order = include_str!("../../tests/callgrind/other-order.out");
         assert_eq!(instructions(order), Ok(126_651));
         let parts = include_str!("../../tests/callgrind/two-parts.out");

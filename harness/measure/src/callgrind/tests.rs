@@ -147,6 +147,32 @@ fn twice_the_iterations_cost_twice_the_instructions() {
 }
 
 #[test]
+fn memory_walked_out_of_order_misses_simulated_caches_more() {
+    if !has_valgrind() {
+        return;
+    }
+    // awk keeps its table in a hash, and walks it.
+    let misses = |rows: u32| {
+        let line = format!(
+            "awk 'BEGIN {{ for (i = 0; i < {rows}; i++) t[i] = i; \
+             for (k in t) s += t[k]; print s }}'"
+        );
+        let counts = count_instructions(&CommandLine::shell(&line), LIMIT);
+        let counts = counts.unwrap();
+        let found = (
+            counts.cache_misses(),
+            counts.first_level_misses(),
+            counts.branch_misses(),
+        );
+        println!("{rows} rows: {found:?}");
+        (found.0.unwrap(), found.1.unwrap(), found.2.unwrap())
+    };
+    let (few, many) = (misses(10), misses(20_000));
+    assert!(many.0 > few.0 && many.1 > few.1 && many.2 > few.2);
+    assert!(few.0 < few.1, "the last level misses less than the first");
+}
+
+#[test]
 fn processes_that_a_command_starts_are_counted_too() {
     if !has_valgrind() {
         return;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use assay_schema::{Reading, Seconds};
 
 use super::{Files, Spread};
+use crate::meter::quota::group_folders;
 use crate::{
     Clock, FrequencyMeter, InstructionMeter, Meter, SystemClock, TimerReport,
     Window, timer_report,
@@ -143,39 +144,6 @@ fn numbered(files: &dyn Files, folder: &str, start: &str) -> Vec<String> {
     names
 }
 
-/// Folders of the control groups that this process is in, each with those
-/// above it; from lines `number:controllers:path` of `/proc/self/cgroup`. A
-/// container may see its own group at the root whatever the path says.
-fn group_folders(cgroup: &str) -> Vec<String> {
-    let mut folders = Vec::new();
-    for line in cgroup.lines() {
-        let mut fields = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) =
-            (fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
-        let mounts: &[&str] = if controllers.is_empty() {
-            &["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-        } else if controllers.split(',').any(|name| name == "cpu") {
-            &["sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"]
-        } else {
-            &[]
-        };
-        for mount in mounts {
-            let mut path = path.trim_end_matches('/');
-            loop {
-                folders.push(format!("{mount}{path}"));
-                match path.rsplit_once('/') {
-                    Some((above, _)) => path = above,
-                    None => break,
-                }
-            }
-        }
-    }
-    folders
-}
-
 /// All that the checks judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -243,28 +211,4 @@ fn reading(meter: &mut dyn Meter) -> Reading {
         || Reading::Unavailable("the meter said nothing".to_owned()),
         |metric| metric.reading,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_is_looked_for_with_those_above_it() {
-        assert_eq!(
-            group_folders("0::/a/b\n"),
-            [
-                "sys/fs/cgroup/a/b",
-                "sys/fs/cgroup/a",
-                "sys/fs/cgroup",
-                "sys/fs/cgroup/unified/a/b",
-                "sys/fs/cgroup/unified/a",
-                "sys/fs/cgroup/unified",
-            ]
-        );
-        assert_eq!(
-            group_folders("4:memory:/x\n3:cpu,cpuacct:/\nnonsense\n"),
-            ["sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"]
-        );
-    }
 }

@@ -32,7 +32,7 @@ impl Meter for FrequencyMeter {
     fn start(&mut self) {}
 
     fn stop(&mut self) {
-        match read_hertz() {
+        match hertz_below(Path::new("/")) {
             Ok(hertz) => {
                 self.sum_hertz += hertz;
                 self.readings += 1;
@@ -53,15 +53,21 @@ impl Meter for FrequencyMeter {
     }
 }
 
-fn read_hertz() -> Result<f64, String> {
+/// The fastest core's clock of the machine whose files lie below `root`
+/// (`/`: this one), Hz.
+///
+/// # Errors
+/// Why there is no reading.
+pub(crate) fn hertz_below(root: &Path) -> Result<f64, String> {
     if !cfg!(target_os = "linux") {
         return Err("read from sysfs and /proc, which only Linux has".into());
     }
-    if let Some(hertz) = from_cpufreq(Path::new("/sys/devices/system/cpu")) {
+    if let Some(hertz) = from_cpufreq(&root.join("sys/devices/system/cpu")) {
         return Ok(hertz);
     }
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")
-        .map_err(|error| format!("/proc/cpuinfo: {error}"))?;
+    let file = root.join("proc/cpuinfo");
+    let cpuinfo = std::fs::read_to_string(&file)
+        .map_err(|error| format!("{}: {error}", file.display()))?;
     from_cpuinfo(&cpuinfo)
 }
 

@@ -1,46 +1,156 @@
-//! Instructions and cycles, through Linux's perf events; user space only,
-//! as the kernel lets everyone count that.
+//! Instructions, cycles, misses of caches and branches, through Linux's perf
+//! events; user space only, as the kernel lets everyone count that. For a
+//! comparison also the clock: all cycles, the kernel's too, over the time on a
+//! processor, where the kernel lets one count those.
 //!
-//! Every thread that exists at the first start gets its own pair of counters,
-//! which threads made later inherit. Counters that share the hardware are
-//! scaled by the time that they ran, as `perf stat` does.
+//! Every thread that exists at the first start gets its own counters, which
+//! threads made later inherit. Counters that share the hardware are scaled by
+//! the time that they ran, as `perf stat` does, and it is said.
 
 #[cfg(all(target_os = "linux", feature = "counters"))]
 pub use linux::InstructionMeter;
 #[cfg(not(all(target_os = "linux", feature = "counters")))]
 pub use other::InstructionMeter;
 
-const METRICS: [&str; 2] = ["instructions", "cycles"];
+const METRICS: [&str; 4] =
+    ["instructions", "cycles", "cache_misses", "branch_misses"];
+
+/// Below this share of the time a count is an estimate worth telling.
+#[cfg(all(target_os = "linux", feature = "counters"))]
+const RAN_ENOUGH: f64 = 0.99;
+
+/// What a counter read.
+#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Count {
+    events: u64,
+    /// Nanoseconds that it was to count.
+    enabled: u64,
+    /// Nanoseconds that it did.
+    running: u64,
+}
+
+/// Events of all threads, scaled up to all the time, and the share of the
+/// time that was counted.
+#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+fn scaled(counts: &[Count]) -> Result<(f64, f64), String> {
+    let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>() as f64;
+    let (enabled, running) = (sum(|c| c.enabled), sum(|c| c.running));
+    if running <= 0.0 {
+        return Err("the counters never ran: the processor lends them to \
+                    something else"
+            .to_owned());
+    }
+    let events = counts
+        .iter()
+        .filter(|count| count.running > 0)
+        .map(|count| {
+            let share = count.enabled as f64 / count.running as f64;
+            count.events as f64 * share
+        })
+        .sum();
+    Ok((events, running / enabled))
+}
 
 #[cfg(all(target_os = "linux", feature = "counters"))]
 mod linux {
     use std::path::Path;
 
-    use assay_schema::{Better, Metric};
-    use perf_event::events::Hardware;
+    use assay_schema::{Better, Metric, Warning};
+    use perf_event::events::{Hardware, Software};
     use perf_event::{Builder, Counter};
 
     use super::super::{Meter, Readout, Window, per_iteration};
-    use super::METRICS;
+    use super::{Count, METRICS, RAN_ENOUGH, scaled};
+
+    /// What is counted; the first ones in the order of [`METRICS`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Kind {
+        Instructions,
+        Cycles,
+        CacheMisses,
+        BranchMisses,
+        /// The kernel's too.
+        AllCycles,
+        /// Nanoseconds on a processor.
+        TaskClock,
+    }
+
+    const OF_METRICS: [Kind; METRICS.len()] = [
+        Kind::Instructions,
+        Kind::Cycles,
+        Kind::CacheMisses,
+        Kind::BranchMisses,
+    ];
+    const OF_CLOCK: [Kind; 2] = [Kind::AllCycles, Kind::TaskClock];
+
+    /// One kind's counters, a thread each; or why there are none.
+    struct Counters {
+        kind: Kind,
+        open: Result<Vec<Counter>, String>,
+    }
 
     /// Reads the processor's own counters.
     pub struct InstructionMeter {
         /// Opened at the first start of a window, when the threads are there.
-        counters: Option<Result<Vec<[Counter; 2]>, String>>,
+        counters: Vec<Counters>,
+        with_clock: bool,
     }
 
     impl InstructionMeter {
         /// A meter without counters yet.
         pub fn new() -> Self {
-            Self { counters: None }
+            Self { counters: Vec::new(), with_clock: false }
+        }
+
+        /// With `cpu_frequency`, for where no
+        /// [`FrequencyMeter`](crate::FrequencyMeter) reads it.
+        pub fn with_clock() -> Self {
+            Self { counters: Vec::new(), with_clock: true }
         }
 
         fn each(&mut self, act: impl Fn(&mut Counter) -> std::io::Result<()>) {
-            let Some(Ok(counters)) = &mut self.counters else { return };
-            let failed =
-                counters.iter_mut().flatten().find_map(|c| act(c).err());
-            if let Some(error) = failed {
-                self.counters = Some(Err(format!("perf event: {error}")));
+            for counters in &mut self.counters {
+                let Ok(open) = &mut counters.open else { continue };
+                if let Some(error) = open.iter_mut().find_map(|c| act(c).err())
+                {
+                    counters.open = Err(format!("perf event: {error}"));
+                }
+            }
+        }
+
+        /// Events since they were opened, and the share of time counted.
+        fn counted(&mut self, kind: Kind) -> Result<(f64, f64), String> {
+            let counters = self
+                .counters
+                .iter_mut()
+                .find(|counters| counters.kind == kind)
+                .ok_or("nothing was run")?;
+            let open = counters.open.as_mut().map_err(|why| why.clone())?;
+            let counts: Vec<Count> = open
+                .iter_mut()
+                .map(|counter| {
+                    let read = counter.read_count_and_time()?;
+                    Ok(Count {
+                        events: read.count,
+                        enabled: read.time_enabled,
+                        running: read.time_running,
+                    })
+                })
+                .collect::<std::io::Result<_>>()
+                .map_err(|error| format!("perf event: {error}"))?;
+            scaled(&counts)
+        }
+
+        /// Hertz: all cycles over the time on a processor.
+        fn clock(&mut self) -> Result<f64, String> {
+            let (cycles, _) = self.counted(Kind::AllCycles)?;
+            let (nanoseconds, _) = self.counted(Kind::TaskClock)?;
+            let hertz = cycles / nanoseconds * 1e9;
+            if hertz.is_finite() && hertz > 0.0 {
+                Ok(hertz)
+            } else {
+                Err("no time on a processor was counted".to_owned())
             }
         }
     }
@@ -53,8 +163,8 @@ mod linux {
 
     impl Meter for InstructionMeter {
         fn start(&mut self) {
-            if self.counters.is_none() {
-                self.counters = Some(open_for_all_threads());
+            if self.counters.is_empty() {
+                self.counters = open(self.with_clock);
             }
             self.each(Counter::enable);
         }
@@ -64,90 +174,141 @@ mod linux {
         }
 
         fn read(&mut self, window: &Window) -> Readout {
-            let counted = match self.counters.take() {
-                None => Err("nothing was run".to_owned()),
-                Some(Err(why)) => Err(why),
-                Some(Ok(mut counters)) => totals(&mut counters),
-            };
-            let metrics = (0..METRICS.len())
-                .map(|kind| match &counted {
-                    Ok(totals) => {
-                        per_iteration(METRICS[kind], "1", totals[kind], window)
+            let mut readout = Readout::default();
+            let mut ran: f64 = 1.0;
+            for (name, kind) in METRICS.into_iter().zip(OF_METRICS) {
+                readout.metrics.push(match self.counted(kind) {
+                    Ok((0.0, _)) if kind == Kind::Instructions => {
+                        let why = "no instruction was counted";
+                        Metric::unavailable(name, "1", Better::Lower, why)
                     }
-                    Err(why) => Metric::unavailable(
-                        METRICS[kind],
-                        "1",
-                        Better::Lower,
-                        why,
+                    Ok((events, share)) => {
+                        ran = ran.min(share);
+                        per_iteration(name, "1", events, window)
+                    }
+                    Err(why) => {
+                        Metric::unavailable(name, "1", Better::Lower, why)
+                    }
+                });
+            }
+            if self.with_clock {
+                let (name, unit) = ("cpu_frequency", "Hz");
+                readout.metrics.push(match self.clock() {
+                    Ok(hertz) => {
+                        Metric::value(name, unit, Better::Neither, hertz)
+                    }
+                    Err(why) => {
+                        Metric::unavailable(name, unit, Better::Neither, why)
+                    }
+                });
+            }
+            if ran < RAN_ENOUGH {
+                let name = "counters_ran";
+                readout.metrics.push(Metric::value(
+                    name,
+                    "1",
+                    Better::Neither,
+                    ran,
+                ));
+                readout.warnings.push(Warning {
+                    kind: name.to_owned(),
+                    message: format!(
+                        "the processor has fewer counters than were asked \
+                         for: they took turns and ran {:.0} % of the time, \
+                         and counts are scaled up from that; end what else \
+                         counts (another perf, the NMI watchdog)",
+                        ran * 100.0
                     ),
-                })
-                .collect();
-            Readout { metrics, warnings: Vec::new() }
+                });
+            }
+            self.counters.clear();
+            readout
         }
     }
 
-    fn open_for_all_threads() -> Result<Vec<[Counter; 2]>, String> {
+    /// All counters. Where instructions are refused nothing else is tried.
+    fn open(with_clock: bool) -> Vec<Counters> {
+        let threads = match threads() {
+            Ok(threads) => threads,
+            Err(why) => return refused(&why),
+        };
+        let instructions = open_for(Kind::Instructions, &threads);
+        if let Err(why) = &instructions {
+            return refused(why);
+        }
+        let first = Counters { kind: Kind::Instructions, open: instructions };
+        let clock = OF_CLOCK.into_iter().filter(|_| with_clock);
+        std::iter::once(first)
+            .chain(
+                OF_METRICS.into_iter().skip(1).chain(clock).map(|kind| {
+                    Counters { kind, open: open_for(kind, &threads) }
+                }),
+            )
+            .collect()
+    }
+
+    fn refused(why: &str) -> Vec<Counters> {
+        OF_METRICS
+            .into_iter()
+            .chain(OF_CLOCK)
+            .map(|kind| Counters { kind, open: Err(why.to_owned()) })
+            .collect()
+    }
+
+    /// Numbers of this process's threads.
+    fn threads() -> Result<Vec<i32>, String> {
         let threads = std::fs::read_dir("/proc/self/task")
             .map_err(|error| format!("/proc/self/task: {error}"))?;
+        let number = |entry: std::fs::DirEntry| {
+            entry.file_name().to_str().and_then(|name| name.parse().ok())
+        };
+        Ok(threads.flatten().filter_map(number).collect())
+    }
+
+    fn open_for(kind: Kind, threads: &[i32]) -> Result<Vec<Counter>, String> {
         let mut counters = Vec::new();
-        for name in threads.flatten().map(|entry| entry.file_name()) {
-            let Some(thread) = name.to_str().and_then(|n| n.parse().ok())
-            else {
-                continue;
+        for &thread in threads {
+            let mut builder = match kind {
+                Kind::Instructions => Builder::new(Hardware::INSTRUCTIONS),
+                Kind::Cycles | Kind::AllCycles => {
+                    Builder::new(Hardware::CPU_CYCLES)
+                }
+                Kind::CacheMisses => Builder::new(Hardware::CACHE_MISSES),
+                Kind::BranchMisses => Builder::new(Hardware::BRANCH_MISSES),
+                Kind::TaskClock => Builder::new(Software::TASK_CLOCK),
             };
-            let open = |event| {
-                Builder::new(event).observe_pid(thread).inherit(true).build()
-            };
-            let pair = open(Hardware::INSTRUCTIONS).and_then(|instructions| {
-                Ok([instructions, open(Hardware::CPU_CYCLES)?])
-            });
-            match pair {
-                Ok(pair) => counters.push(pair),
+            if kind == Kind::AllCycles {
+                builder.include_kernel();
+            }
+            match builder.observe_pid(thread).inherit(true).build() {
+                Ok(counter) => counters.push(counter),
                 // The thread has ended since it was listed (ESRCH).
                 Err(error) if error.raw_os_error() == Some(3) => {}
-                Err(error) => return Err(refusal(&error)),
+                Err(error) => return Err(refusal(&error, kind)),
             }
         }
         Ok(counters)
     }
 
-    /// Instructions and cycles of all threads.
-    fn totals(counters: &mut [[Counter; 2]]) -> Result<[f64; 2], String> {
-        let mut totals = [0.0; 2];
-        for pair in counters {
-            for (total, counter) in totals.iter_mut().zip(pair) {
-                let read = counter
-                    .read_count_and_time()
-                    .map_err(|error| format!("perf event: {error}"))?;
-                if read.time_running > 0 {
-                    let share =
-                        read.time_enabled as f64 / read.time_running as f64;
-                    *total += read.count as f64 * share;
-                }
-            }
-        }
-        if totals.contains(&0.0) {
-            return Err("the counters never ran: the processor lends them to \
-                        something else"
-                .to_owned());
-        }
-        Ok(totals)
-    }
-
     /// What to do about a refused counter.
-    fn refusal(error: &std::io::Error) -> String {
+    fn refusal(error: &std::io::Error, kind: Kind) -> String {
         let paranoid = Path::new("/proc/sys/kernel/perf_event_paranoid");
         let level = std::fs::read_to_string(paranoid)
             .map_or("absent".to_owned(), |text| text.trim().to_owned());
-        let meaning = match error.kind() {
-            std::io::ErrorKind::NotFound => {
+        let needed = if kind == Kind::AllCycles { 1 } else { 2 };
+        let meaning = match (error.kind(), kind) {
+            (std::io::ErrorKind::NotFound, Kind::Instructions) => {
                 "; this kernel offers no hardware counters (a virtual machine \
                  without them?)"
+                    .to_owned()
             }
-            std::io::ErrorKind::PermissionDenied => {
-                "; a level of 2 or less lets a user count"
+            (std::io::ErrorKind::NotFound, _) => {
+                "; this processor does not count it".to_owned()
             }
-            _ => "",
+            (std::io::ErrorKind::PermissionDenied, _) => {
+                format!("; a level of {needed} or less lets a user count")
+            }
+            _ => String::new(),
         };
         format!("perf event: {error}; perf_event_paranoid is {level}{meaning}")
     }
@@ -160,15 +321,23 @@ mod linux {
 
         #[test]
         fn a_reading_is_a_count_or_a_reason_but_never_zero() {
-            let mut meter = InstructionMeter::new();
+            let mut meter = InstructionMeter::with_clock();
             meter.start();
             let sum: u64 = (0..10_000_u64).map(std::hint::black_box).sum();
             meter.stop();
             assert_eq!(std::hint::black_box(sum), 49_995_000);
             let window = Window { iterations: 1, ..Window::default() };
-            for metric in meter.read(&window).metrics {
+            let metrics = meter.read(&window).metrics;
+            let names: Vec<&str> =
+                metrics.iter().map(|metric| metric.name.as_str()).collect();
+            assert_eq!(names[..4], METRICS);
+            assert_eq!(names[4], "cpu_frequency");
+            for metric in metrics {
                 match metric.reading {
-                    Reading::Value(count) => assert!(count > 1000.0),
+                    Reading::Value(count) if metric.name == "instructions" => {
+                        assert!(count > 1000.0);
+                    }
+                    Reading::Value(count) => assert!(count >= 0.0),
                     Reading::Unavailable(why) => assert!(!why.is_empty()),
                 }
             }
@@ -177,9 +346,14 @@ mod linux {
         #[test]
         fn a_refusal_names_the_kernel_setting() {
             let error = std::io::Error::from_raw_os_error(13);
-            let text = refusal(&error);
+            let text = refusal(&error, Kind::Instructions);
             assert!(text.contains("perf_event_paranoid is"), "{text}");
             assert!(text.contains("2 or less"), "{text}");
+            let text = refusal(&error, Kind::AllCycles);
+            assert!(text.contains("1 or less"), "{text}");
+            let absent = std::io::Error::from_raw_os_error(2);
+            let text = refusal(&absent, Kind::CacheMisses);
+            assert!(text.contains("does not count it"), "{text}");
         }
     }
 }
@@ -198,6 +372,11 @@ mod other {
     impl InstructionMeter {
         /// A meter that reads nothing.
         pub fn new() -> Self {
+            Self
+        }
+
+        /// A meter that reads nothing, the clock neither.
+        pub fn with_clock() -> Self {
             Self
         }
     }
@@ -219,5 +398,26 @@ mod other {
                 .collect();
             Readout { metrics, warnings: Vec::new() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_that_took_turns_are_scaled_thread_by_thread() {
+        let count =
+            |events, enabled, running| Count { events, enabled, running };
+        let whole = [count(100, 10, 10), count(50, 10, 10)];
+        assert_eq!(scaled(&whole), Ok((150.0, 1.0)));
+        // Half of the time: twice the events.
+        let shared = [count(100, 10, 5), count(50, 10, 10)];
+        assert_eq!(scaled(&shared), Ok((250.0, 0.75)));
+        // A thread that slept counts nothing, and is no gap.
+        let asleep = [count(100, 10, 10), count(0, 0, 0)];
+        assert_eq!(scaled(&asleep), Ok((100.0, 1.0)));
+        let never = [count(0, 10, 0)];
+        assert!(scaled(&never).unwrap_err().contains("never ran"));
     }
 }

@@ -51,6 +51,15 @@ impl NvidiaMeter {
             .map_err(|error| format!("NVIDIA device {}: {error}", self.number))
     }
 
+    /// Joules since the driver was loaded.
+    ///
+    /// # Errors
+    /// Why there is no reading.
+    #[cfg(feature = "paired")]
+    pub(crate) fn joules(&self) -> Result<f64, String> {
+        self.energy_now().map(|millijoules| millijoules as f64 * 1e-3)
+    }
+
     /// Bytes in use.
     fn memory_now(&self) -> Result<u64, String> {
         let library = self.library.as_ref().map_err(Clone::clone)?;

@@ -1,6 +1,8 @@
 //! Steal: the share of processor time that the hypervisor gave to others
 //! while this machine wanted to run. From `/proc/stat`, all processors.
 
+use std::path::Path;
+
 use assay_schema::{Better, Metric, Warning};
 
 use super::{Meter, Readout, Window};
@@ -34,7 +36,7 @@ impl StealMeter {
     }
 
     fn jiffies(&mut self) -> Option<Jiffies> {
-        match read_jiffies() {
+        match jiffies_below(Path::new("/")) {
             Ok(jiffies) => Some(jiffies),
             Err(why) => {
                 self.problem = Some(why);
@@ -90,15 +92,21 @@ fn readout(total: Jiffies) -> Readout {
     readout
 }
 
+/// The ticks of the machine whose files lie below `root` (`/`: this one).
+///
+/// # Errors
+/// Why there is no reading.
 #[cfg(target_os = "linux")]
-fn read_jiffies() -> Result<Jiffies, String> {
-    let stat = std::fs::read_to_string("/proc/stat")
-        .map_err(|error| format!("/proc/stat: {error}"))?;
-    parse(&stat).ok_or("/proc/stat has no steal column".to_owned())
+pub(crate) fn jiffies_below(root: &Path) -> Result<Jiffies, String> {
+    let file = root.join("proc/stat");
+    let stat = std::fs::read_to_string(&file)
+        .map_err(|error| format!("{}: {error}", file.display()))?;
+    parse(&stat)
+        .ok_or_else(|| format!("{} has no steal column", file.display()))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn read_jiffies() -> Result<Jiffies, String> {
+pub(crate) fn jiffies_below(_root: &Path) -> Result<Jiffies, String> {
     Err("read from /proc/stat, which only Linux has".to_owned())
 }
 

@@ -6,7 +6,9 @@ use assay_schema::Seconds;
 use assay_statistics::Block;
 
 use super::arm::check_time;
+use super::long_turns::{LongPlan, LongTurns, long_plan};
 use super::schedule::{Costs, Orders, Schedule, schedule, slot};
+use super::surroundings::{Around, Moment, Shared, Surroundings};
 use super::{
     Arm, ArmSample, PairedError, PairedSettings, Side, Slot, Started, Starter,
     Turn,
@@ -44,6 +46,10 @@ pub struct PairedRun {
     pub ended: Ended,
     /// How the arms were placed on processors.
     pub placement: Option<String>,
+    /// What was seen of the machine, where it was looked at.
+    pub around: Option<Around>,
+    /// Turns for what moves too slowly for a slot, where there were any.
+    pub long_turns: Option<LongTurns>,
     /// What a reader must know.
     pub notes: Vec<String>,
 }
@@ -117,6 +123,8 @@ pub fn compare<S: Starter, C: Clock>(
         answers: Default::default(),
         in_blocks: Mean::default(),
         in_starts: Mean::default(),
+        around: settings.machine.as_deref().map(Surroundings::below),
+        turn_is_process: starter.is_whole_process(),
     };
     let mut arms = turns.start(starter, 0)?;
     let iteration = if starter.is_whole_process() {
@@ -134,17 +142,33 @@ pub fn compare<S: Starter, C: Clock>(
     let whole_process = starter.is_whole_process();
     let taken = turns.take(&mut arms, turn)?;
     let dear = turn.warm_up == 0 && turns.elapsed() * 4.0 > settings.budget;
-    let first = turns.file(taken, turn, 0, 0, !dear)?;
+    let kind = if dear { Kind::Measured } else { Kind::Settling };
+    let first = turns.file(taken, turn, 0, 0, kind)?;
+    let left = Seconds((settings.budget - turns.elapsed()).0.max(0.0));
+    let mut around = turns.around.as_ref().map(Surroundings::around);
+    let long = turns
+        .stretch()
+        .map(|stretch| long_plan(settings, stretch, iteration, left));
+    let (long, no_long_turns) = match long {
+        None => (None, None),
+        Some(Ok(long)) => (Some(long), None),
+        Some(Err(why)) => (None, Some(why)),
+    };
+    if let Some(around) = &mut around {
+        around.no_long_turns = no_long_turns;
+    }
+    let reserved = long.as_ref().map_or(Seconds::ZERO, LongPlan::cost);
     let plan = schedule(
         settings,
         &Costs {
             start: turns.in_starts.mean(),
             iteration,
             block: turns.in_blocks.mean(),
-            left: Seconds((settings.budget - turns.elapsed()).0.max(0.0)),
+            left: left - reserved,
             whole_process,
         },
     );
+    let every = long.as_ref().map(|long| long.every(plan.rounds));
     let mut run = PairedRun {
         name: name.clone(),
         schedule: plan,
@@ -153,8 +177,11 @@ pub fn compare<S: Starter, C: Clock>(
         elapsed: Seconds::ZERO,
         ended: Ended::Planned,
         placement: None,
+        around,
+        long_turns: long.as_ref().map(LongPlan::begun),
         notes: Vec::new(),
     };
+    let mut shared = Shared::default();
     let mut first = dear.then_some(first);
     for round in 0..plan.rounds {
         if round > 0 {
@@ -171,10 +198,15 @@ pub fn compare<S: Starter, C: Clock>(
         let settled = if round == 0 { 1 } else { 0 };
         for _ in settled..plan.settling {
             let taken = turns.take(&mut arms, plan.slot)?;
-            turns.file(taken, plan.slot, round, number, true)?;
+            turns.file(taken, plan.slot, round, number, Kind::Settling)?;
             number += 1;
         }
-        let wanted = turns.blocks_left(settings, &plan, round);
+        let reserved = long.as_ref().zip(run.long_turns.as_ref());
+        let reserved =
+            reserved.map_or(Seconds::ZERO, |(long, taken)| long.left(taken));
+        let wanted = turns.blocks_left(settings, &plan, round, reserved);
+        let before = turns.seen();
+        let began = turns.clock.now();
         for done in 0..wanted {
             let late = turns.elapsed() > settings.budget * 1.05;
             if late && (done > 0 || round > 0) {
@@ -185,8 +217,28 @@ pub fn compare<S: Starter, C: Clock>(
                 continue;
             }
             let taken = turns.take(&mut arms, plan.slot)?;
-            blocks.push(turns.file(taken, plan.slot, round, number, false)?);
+            let kind = Kind::Measured;
+            blocks.push(turns.file(taken, plan.slot, round, number, kind)?);
             number += 1;
+        }
+        if let (Some(around), Some(before)) = (&turns.around, before) {
+            let clock_hz = around.clock_hz();
+            let passed = around.between(&before, &around.now());
+            shared.add(&passed, turns.since(began), clock_hz);
+        }
+        if let (Some(long), Some(every), Some(taken)) =
+            (&long, every, &mut run.long_turns)
+            && round % every == 0
+        {
+            let slot = long.slot();
+            let turn = turns.take_seen(&mut arms, slot, true)?;
+            taken.rounds.push(vec![turns.file(
+                turn,
+                slot,
+                round,
+                number,
+                Kind::Long,
+            )?]);
         }
         if !blocks.is_empty() {
             run.rounds.push(blocks);
@@ -200,6 +252,10 @@ pub fn compare<S: Starter, C: Clock>(
     }
     run.placement = starter.placement();
     run.notes = notes(&run, settings, iteration);
+    if let Some(around) = run.around.as_mut().filter(|_| !whole_process) {
+        shared.fill(around);
+        run.notes.extend(around.notes(&run.name));
+    }
     Ok(run)
 }
 
@@ -265,9 +321,33 @@ struct Turns<'a, C> {
     answers: [BTreeSet<u64>; 3],
     in_blocks: Mean,
     in_starts: Mean,
+    /// The machine, where it is looked at.
+    around: Option<Surroundings>,
+    /// Then the machine is looked at round every turn.
+    turn_is_process: bool,
+}
+
+/// What a block is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Settling,
+    Measured,
+    Long,
 }
 
 impl<C: Clock> Turns<'_, C> {
+    /// The length of a long turn; `None` where none is needed.
+    fn stretch(&self) -> Option<Seconds> {
+        let around = self.around.as_ref();
+        around.filter(|_| !self.turn_is_process)?.stretch()
+    }
+
+    /// The machine now, where turns are too short to look round each.
+    fn seen(&self) -> Option<Moment> {
+        let around = self.around.as_ref();
+        around.filter(|_| !self.turn_is_process).map(Surroundings::now)
+    }
+
     fn elapsed(&self) -> Seconds {
         self.since(self.began)
     }
@@ -349,13 +429,30 @@ impl<C: Clock> Turns<'_, C> {
         slot: Slot,
     ) -> Result<Vec<(Side, ArmSample)>, PairedError> {
         let began = self.clock.now();
+        let taken = self.take_seen(arms, slot, self.turn_is_process)?;
+        self.in_blocks.add(self.since(began));
+        Ok(taken)
+    }
+
+    /// One turn of each arm, the machine looked at before and after each
+    /// where asked for.
+    fn take_seen<A: Arm>(
+        &mut self,
+        arms: &mut [A; 3],
+        slot: Slot,
+        look: bool,
+    ) -> Result<Vec<(Side, ArmSample)>, PairedError> {
         let mut taken = Vec::with_capacity(3);
         for side in self.order() {
-            let sample = arms[side.index()].sample(slot)?;
+            let around = self.around.as_ref().filter(|_| look);
+            let before = around.map(Surroundings::now);
+            let mut sample = arms[side.index()].sample(slot)?;
             check_time(side, self.name, sample.seconds)?;
+            if let Some((around, before)) = around.zip(before) {
+                around.add(&mut sample, &before, slot.iterations);
+            }
             taken.push((side, sample));
         }
-        self.in_blocks.add(self.since(began));
         Ok(taken)
     }
 
@@ -367,7 +464,7 @@ impl<C: Clock> Turns<'_, C> {
         slot: Slot,
         round: u64,
         block: u64,
-        settling: bool,
+        kind: Kind,
     ) -> Result<[ArmSample; 3], PairedError> {
         let mut samples: [ArmSample; 3] = Default::default();
         for (place, (arm, sample)) in taken.into_iter().enumerate() {
@@ -375,7 +472,8 @@ impl<C: Clock> Turns<'_, C> {
                 case: self.name.to_owned(),
                 round,
                 block,
-                settling,
+                settling: kind == Kind::Settling,
+                long: kind == Kind::Long,
                 place: place as u64,
                 arm,
                 warm_up: slot.warm_up,
@@ -393,16 +491,18 @@ impl<C: Clock> Turns<'_, C> {
         Ok(samples)
     }
 
-    /// Blocks for a round, so that the rounds left share the time left.
+    /// Blocks for a round, so that the rounds left share the time left that is
+    /// not reserved.
     fn blocks_left(
         &self,
         settings: &PairedSettings,
         plan: &Schedule,
         round: u64,
+        reserved: Seconds,
     ) -> u64 {
         let rounds = (plan.rounds - round) as f64;
         let starts = self.in_starts.mean().0 * (rounds - 1.0);
-        let left = settings.budget.0 - self.elapsed().0 - starts;
+        let left = settings.budget.0 - self.elapsed().0 - starts - reserved.0;
         let block = self.in_blocks.mean().0.max(1e-9);
         // The rounds after this one settle first.
         let settling = plan.settling as f64 * (rounds - 1.0);

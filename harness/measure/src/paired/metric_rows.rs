@@ -18,15 +18,20 @@ pub enum Evidence {
     Exact,
     /// Nothing; `reasons` says why.
     None,
+    /// It could not be read on this machine; `reasons` says why.
+    Unread,
 }
 
 /// Explains time, but is no result of its own: what the machine did, not
 /// what the code did, or what a benchmark cannot count without its set-up.
-const EXPLAINS: [&str; 11] = [
+const EXPLAINS: [&str; 14] = [
     "cpu_frequency",
     "cycles",
+    "cache_misses",
+    "branch_misses",
     "page_faults",
     "steal",
+    "throttled",
     "context_switches",
     "context_switches_voluntary",
     "context_switches_involuntary",
@@ -46,7 +51,15 @@ pub(crate) fn is_judged(name: &str, better: Better) -> bool {
 
 /// Sampled like time, or counted.
 pub(crate) fn kind(name: &str) -> MetricKind {
-    let timed = ["time", "cpu_time", "energy", "power", "cpu_frequency"];
+    let timed = [
+        "time",
+        "cpu_time",
+        "energy",
+        "energy_dram",
+        "energy_gpu",
+        "power",
+        "cpu_frequency",
+    ];
     let base = name.split('/').next().unwrap_or(name);
     if timed.contains(&base) { MetricKind::Timed } else { MetricKind::Counted }
 }
@@ -281,6 +294,10 @@ mod tests {
         assert!(!is_judged("shown", Better::Neither));
         assert!(!is_judged("cycles", Better::Lower));
         assert!(!is_judged("page_faults", Better::Lower));
+        assert!(!is_judged("cache_misses", Better::Lower));
+        assert!(!is_judged("branch_misses", Better::Lower));
+        assert!(!is_judged("throttled", Better::Lower));
+        assert!(is_judged("energy_dram", Better::Lower));
         assert!(is_judged("instructions", Better::Lower));
         assert!(is_judged("quality/loss", Better::Lower));
         assert!(is_judged("anything/else", Better::Higher));

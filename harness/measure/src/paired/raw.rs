@@ -16,6 +16,9 @@ pub struct Turn {
     pub block: u64,
     /// Unmeasured: the round was settling.
     pub settling: bool,
+    /// For what moves too slowly for a slot (energy); no sample of time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub long: bool,
     /// 0, 1 or 2: first, second or third in its block.
     pub place: u64,
     /// Whose turn.
@@ -40,6 +43,7 @@ mod tests {
             round: 2,
             block: 7,
             settling: false,
+            long: true,
             place: 1,
             arm: Side::BaselineAgain,
             warm_up: 3,

@@ -8,6 +8,7 @@ use assay_statistics::{
     units_of,
 };
 
+use super::energy_rows::{energy_rows, is_energy};
 use super::metric_rows::{Evidence, is_judged, kind, metric_row};
 use super::reasons::{Moved, Pair};
 use super::{ArmSample, PairedRun, Side};
@@ -82,19 +83,21 @@ const CONFIDENCE: f64 = 0.95;
 pub fn rows(run: &PairedRun, rule: &VerdictRule) -> Vec<Row> {
     let mut rows = vec![time_row(run, rule)];
     for (name, (unit, better)) in metrics(run) {
-        if is_judged(&name, better) {
+        if is_judged(&name, better) && !is_energy(run, &name) {
             rows.extend(metric_row(run, &name, &unit, better, rule));
         }
     }
+    rows.extend(energy_rows(run, rule));
     rows
 }
 
 /// How many rows [`rows`] gives at most: time, and each metric judged.
 pub(crate) fn row_count(run: &PairedRun) -> usize {
     let judged = |(name, (_, better)): &(String, (String, Better))| {
-        is_judged(name, *better)
+        is_judged(name, *better) && !is_energy(run, name)
     };
-    1 + metrics(run).into_iter().filter(judged).count()
+    let energies = run.around.as_ref().map_or(0, |a| a.energies.len());
+    1 + metrics(run).into_iter().filter(judged).count() + energies
 }
 
 /// What time's units say; the word of `--prove` on whether to go on.
@@ -144,8 +147,10 @@ fn time_row(run: &PairedRun, rule: &VerdictRule) -> Row {
     row.percentiles = percentiles(&baseline, &candidate);
     row.moved = Some(Moved {
         time,
+        seconds: row.baseline,
         beside: beside(run),
         modes: modes_of(&baseline, &candidate),
+        shared_steal: run.around.as_ref().and_then(|around| around.steal),
     });
     row
 }
@@ -198,43 +203,70 @@ fn metrics(run: &PairedRun) -> BTreeMap<String, (String, Better)> {
 /// by themselves.
 const LEAST_EVENTS: f64 = 20.0;
 
-/// Typical values of all metrics that both sides have.
+/// Typical values of all metrics that both sides have, of turns and, where
+/// turns have it not, of long turns.
 fn beside(run: &PairedRun) -> BTreeMap<String, Pair> {
-    let names: BTreeSet<&String> =
-        run.blocks().flatten().flat_map(|s| s.metrics.keys()).collect();
+    let turns: Vec<&[ArmSample; 3]> = run.blocks().collect();
+    let long: Vec<&[ArmSample; 3]> =
+        run.long_turns.iter().flat_map(|l| l.rounds.iter().flatten()).collect();
+    let iterations = run.schedule.slot.iterations;
+    let mut found = pairs(&long, 1);
+    found.extend(pairs(&turns, iterations));
+    found
+}
+
+fn pairs(
+    blocks: &[&[ArmSample; 3]],
+    iterations: u64,
+) -> BTreeMap<String, Pair> {
+    let names: BTreeSet<&String> = blocks
+        .iter()
+        .flat_map(|block| block.iter())
+        .flat_map(|sample| sample.metrics.keys())
+        .collect();
     names
         .into_iter()
-        .filter_map(|name| Some((name.clone(), pair(run, name)?)))
+        .filter_map(|name| {
+            Some((name.clone(), pair(blocks, iterations, name)?))
+        })
         .collect()
 }
 
-fn pair(run: &PairedRun, name: &str) -> Option<Pair> {
+fn pair(
+    blocks: &[&[ArmSample; 3]],
+    iterations: u64,
+    name: &str,
+) -> Option<Pair> {
     let of = |sides: &[Side]| -> Vec<f64> {
-        let arms = |block: &[ArmSample; 3]| -> Vec<f64> {
+        let arms = |block: &&[ArmSample; 3]| -> Vec<f64> {
             sides
                 .iter()
                 .filter_map(|side| block[side.index()].metrics.get(name))
                 .map(|metric| metric.value)
                 .collect()
         };
-        run.blocks().flat_map(arms).collect()
+        blocks.iter().flat_map(arms).collect()
     };
     let baseline = of(&[Side::Baseline, Side::BaselineAgain]);
     let candidate = of(&[Side::Candidate]);
-    if kind(name) == MetricKind::Timed || name == "steal" {
+    if kind(name) == MetricKind::Timed || name == "counters_ran" {
         return Some(Pair {
             baseline: median(&baseline).ok()?,
             candidate: median(&candidate).ok()?,
         });
     }
-    // Counts that are mostly 0 have a mean, not a median.
+    // Counts that are mostly 0 have a mean, not a median; so do shares of
+    // time that come in ticks.
     let mean = |values: &[f64]| {
         let n = values.len();
         (n > 0).then(|| values.iter().sum::<f64>() / n as f64)
     };
     let pair =
         Pair { baseline: mean(&baseline)?, candidate: mean(&candidate)? };
-    let turns = run.schedule.slot.iterations as f64 * candidate.len() as f64;
+    if name == "steal" || name == "throttled" {
+        return Some(pair);
+    }
+    let turns = iterations as f64 * candidate.len() as f64;
     let events = turns * pair.baseline.abs().max(pair.candidate.abs());
     (events >= LEAST_EVENTS).then_some(pair)
 }

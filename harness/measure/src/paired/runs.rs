@@ -375,8 +375,10 @@ fn time_row(
         Ok(finding) => {
             row.moved = Some(Moved {
                 time: finding.change.point,
+                seconds: typical,
                 beside: beside(a, b),
                 modes: modes_of(&before, &after),
+                shared_steal: None,
             });
             row.evidence = Evidence::Units(Box::new(finding));
         }

@@ -1,5 +1,7 @@
 //! How long a comparison takes and how it is cut into rounds and blocks.
 
+use std::path::PathBuf;
+
 use assay_schema::Seconds;
 
 /// How arms are compared. The defaults are those of `assay compare`.
@@ -32,6 +34,9 @@ pub struct PairedSettings {
     /// Longest wait for one answer; `None`: ten times what is expected of it,
     /// at least a minute.
     pub time_limit: Option<Seconds>,
+    /// The root of the machine's files (`/`: this machine) from which energy,
+    /// steal, clock and quota are read; `None`: they are not looked at.
+    pub machine: Option<PathBuf>,
 }
 
 impl Default for PairedSettings {
@@ -46,6 +51,7 @@ impl Default for PairedSettings {
             prove: false,
             seed: 1,
             time_limit: None,
+            machine: None,
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn suite(
         .iter()
         .filter_map(|row| match &row.evidence {
             Evidence::Units(finding) => Some(Finding::clone(finding)),
-            Evidence::Exact | Evidence::None => None,
+            Evidence::Exact | Evidence::None | Evidence::Unread => None,
         })
         .collect();
     let mut judged = judge(&findings, rule).into_iter();
@@ -79,6 +79,7 @@ pub fn suite(
             },
             Evidence::Exact => of_values(row, rule),
             Evidence::None => blank(row),
+            Evidence::Unread => ComparisonRow { unread: true, ..blank(row) },
         })
         .collect();
     finished.sort_by(|a, b| {
@@ -119,9 +120,12 @@ fn output_changed(rows: &[ComparisonRow]) -> Option<bool> {
     answers.reduce(|any, changed| any || changed)
 }
 
-/// Worst first: failed, slower, unclear, same, faster; the larger change
-/// first among the worse ones, last among the better.
+/// Worst first: failed, slower, unclear, same, faster, not read here; the
+/// larger change first among the worse ones, last among the better.
 fn key(row: &ComparisonRow) -> (u8, f64) {
+    if row.unread {
+        return (5, 0.0);
+    }
     if row.raw_samples == 0 && row.change.is_none() {
         return (0, 0.0);
     }
@@ -215,6 +219,7 @@ fn blank(row: Row) -> ComparisonRow {
         modes: row.moved.and_then(|moved| moved.modes),
         answer_changed: row.answer_changed,
         forced: row.forced,
+        unread: false,
         reasons: row.reasons,
     }
 }

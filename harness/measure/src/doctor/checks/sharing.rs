@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{counted, grown, keyed, measured, per_cent};
+use super::{counted, grown, measured, per_cent};
 use crate::doctor::{Amount, Facts, Finding, Snapshot};
 use crate::host;
+use crate::meter::quota::held_back;
 use crate::meter::steal::{Jiffies, NOTEWORTHY, parse};
 
 const PROC_STAT: &str = "proc/stat";
@@ -118,18 +119,12 @@ fn quotas(snapshot: &Snapshot) -> Vec<f64> {
 
 /// The largest share of the observed time that a group was stopped for.
 fn throttled(facts: &Facts) -> f64 {
-    // Version 2 counts microseconds, version 1 nanoseconds.
-    let stopped = |text: &str| {
-        keyed(text, "throttled_usec")
-            .map(|us| us * 1e-6)
-            .or_else(|| keyed(text, "throttled_time").map(|ns| ns * 1e-9))
-    };
     facts
         .after
         .matching("sys/fs/cgroup", "/cpu.stat")
         .filter_map(|(path, now)| {
-            let then = stopped(facts.before.text(path).ok()?)?;
-            Some((stopped(now)? - then) / facts.seconds())
+            let then = held_back(facts.before.text(path).ok()?)?;
+            Some((held_back(now)? - then) / facts.seconds())
         })
         .fold(0.0, f64::max)
 }
