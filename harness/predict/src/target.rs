@@ -230,12 +230,14 @@ impl Target {
         Ok(tried)
     }
 
-    /// The time of one kernel of a class under a runtime.
+    /// The time of one kernel of a class under a runtime; `alone` where that
+    /// is all that was timed.
     pub(crate) fn kernel_times(
         &self,
         kernel: &Kernel,
         class: Class,
         runtime: Runtime,
+        alone: bool,
     ) -> Result<Times, PredictError> {
         let times = match &self.model {
             Model::Classes(classes) => class.times(
@@ -253,10 +255,16 @@ impl Target {
                 Some(roofline_times(machine, table, &self.ceilings, kernel))
             }
         };
-        let times = times.ok_or_else(|| PredictError::NoLink {
+        let mut times = times.ok_or_else(|| PredictError::NoLink {
             profile: self.profile.clone(),
             unit: self.unit.name().to_owned(),
         })?;
+        if let Model::Classes(classes) = &self.model
+            && alone
+        {
+            let values = &classes[class.index()].values;
+            times.overhead += class.alone(values, &self.ceilings);
+        }
         // Factors of a runtime and residuals were each fitted to the bare unit:
         // both together would correct it twice.
         if self.residuals.is_empty() || self.is_calibrated(runtime) {
@@ -283,7 +291,8 @@ impl Target {
         let kernel = Kernel::alone(kind, self.precision);
         let runtime = Runtime::Kernel;
         let class = self.class(kind, runtime, false);
-        Ok(Seconds(self.kernel_times(&kernel, class, runtime)?.total()))
+        let times = self.kernel_times(&kernel, class, runtime, false)?;
+        Ok(Seconds(times.total()))
     }
 
     /// The time of all kernels as a runtime launches them.
@@ -307,6 +316,7 @@ impl Target {
             }
         };
         let thin = launches.is_thin();
+        let alone = launches.is_alone(runtime);
         let call = match &self.model {
             Model::Classes(classes) if runtime == Runtime::LlamaCpp => {
                 let class =
@@ -319,7 +329,7 @@ impl Target {
             launches,
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                let times = self.kernel_times(kernel, class, runtime)?;
+                let times = self.kernel_times(kernel, class, runtime, alone)?;
                 Ok((class, times, host(class)))
             },
             call,
@@ -403,12 +413,14 @@ impl Target {
         runtime: Runtime,
     ) -> Result<Vec<Seconds>, PredictError> {
         let thin = launches.is_thin();
+        let alone = launches.is_alone(runtime);
         let each: Vec<f64> = launches
             .kernels
             .iter()
             .map(|kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                Ok(self.kernel_times(kernel, class, runtime)?.total())
+                let times = self.kernel_times(kernel, class, runtime, alone)?;
+                Ok(times.total())
             })
             .collect::<Result<_, PredictError>>()?;
         Ok(launches

@@ -11,7 +11,7 @@ mod matmul;
 mod named;
 mod traffic;
 
-use assay_schema::Runtime;
+use assay_schema::{Precision, Runtime};
 use assay_trace::OperatorKind;
 use named::constants;
 
@@ -100,9 +100,8 @@ impl Class {
             }
             Self::AttentionPrefill => attention::PrefillConstants::NAMES,
             Self::AttentionDecode => attention::DecodeConstants::NAMES,
-            Self::Softmax | Self::LayerNorm | Self::RmsNorm => {
-                traffic::RowConstants::NAMES
-            }
+            Self::Softmax => traffic::SoftmaxConstants::NAMES,
+            Self::LayerNorm | Self::RmsNorm => traffic::NormConstants::NAMES,
             Self::Elementwise => traffic::ElementwiseConstants::NAMES,
             Self::Embedding => traffic::EmbeddingConstants::NAMES,
             Self::Collective => collective::CollectiveConstants::NAMES,
@@ -235,12 +234,18 @@ impl Class {
             (
                 _,
                 &(OperatorKind::Softmax { rows, cols, .. }
-                | OperatorKind::CrossEntropy { rows, cols, .. }
-                | OperatorKind::LayerNorm { rows, cols, .. }
+                | OperatorKind::CrossEntropy { rows, cols, .. }),
+            ) => {
+                let k = traffic::SoftmaxConstants::read(values);
+                traffic::softmax(&k, c, f(rows), f(cols), kernel)
+            }
+            (
+                _,
+                &(OperatorKind::LayerNorm { rows, cols, .. }
                 | OperatorKind::RmsNorm { rows, cols, .. }),
             ) => {
-                let k = traffic::RowConstants::read(values);
-                traffic::rows(&k, c, f(rows), f(cols), kernel)
+                let k = traffic::NormConstants::read(values);
+                traffic::norm(&k, c, f(rows), f(cols), kernel)
             }
             (_, &OperatorKind::Embedding { width, tokens, .. }) => {
                 let k = traffic::EmbeddingConstants::read(values);
@@ -255,13 +260,28 @@ impl Class {
 
     /// Host time of dispatching one of its kernels, s.
     pub(crate) fn dispatch(self, values: &[f64]) -> f64 {
-        let at = self.constants().iter().position(|name| *name == "host_us");
-        at.map_or(0.0, |at| values[at] * 1e-6)
+        self.named("host_us", values) * 1e-6
+    }
+
+    /// What timing one of its kernels alone shows beside it, s: the host's
+    /// dispatch after an idle queue, between two events. Whoever published
+    /// f32 kernels timed them so; 16-bit ones were traced or replayed.
+    pub(crate) fn alone(self, values: &[f64], c: &Ceilings) -> f64 {
+        if c.precision == Precision::F32 {
+            self.named("alone_us", values) * 1e-6
+        } else {
+            0.0
+        }
     }
 
     /// Time of a call of the whole graph beside its kernels, s.
     pub(crate) fn call(self, values: &[f64]) -> f64 {
-        let at = self.constants().iter().position(|name| *name == "call_ms");
-        at.map_or(0.0, |at| values[at] * 1e-3)
+        self.named("call_ms", values) * 1e-3
+    }
+
+    /// The value of a constant that not every class has; 0 where it is none.
+    fn named(self, name: &str, values: &[f64]) -> f64 {
+        let at = self.constants().iter().position(|known| *known == name);
+        at.map_or(0.0, |at| values[at])
     }
 }
