@@ -8,12 +8,13 @@ use assay_trace::OperatorKind;
 
 use crate::PredictError;
 use crate::ceilings::Ceilings;
-use crate::constants::Constants;
+use crate::constants::{Constants, RuntimeConstants};
 use crate::graph_time::{Priced, graph_times};
 use crate::kernels::{Kernel, Launches};
 use crate::library::{Distance, Library, Resolved};
 use crate::machine::{Factors, Machine};
 use crate::models::Class;
+use crate::networks::{Network, launched};
 use crate::overlays::{check_names, held_out_band};
 use crate::place::place;
 use crate::residuals::Residuals;
@@ -230,9 +231,42 @@ impl Target {
         Ok(tried)
     }
 
+<<<<<<< HEAD
     /// The time of one kernel of a class under a runtime; `alone` where that
     /// is all that was timed.
     pub(crate) fn kernel_times(
+=======
+    /// The time of one of a network's kernels, with all that the runtime
+    /// launches in its place.
+    fn time_in(
+        &self,
+        network: Network,
+        kernel: &Kernel,
+        class: Class,
+        runtime: Runtime,
+        how: &RuntimeConstants,
+    ) -> Result<Times, PredictError> {
+        let parts = match &self.model {
+            Model::Classes(_) => {
+                let on_lanes = !self.ceilings.on_matrix_unit;
+                launched(kernel, network, how, self.precision, on_lanes)
+            }
+            Model::Roofline { .. } => None,
+        };
+        let Some(parts) = parts else {
+            return self.kernel_times(kernel, class, runtime);
+        };
+        let mut times = Times::default();
+        for part in &parts {
+            let class = self.class(&part.kind, runtime, false);
+            times.add(1.0, self.kernel_times(part, class, runtime)?);
+        }
+        Ok(times)
+    }
+
+    /// The time of one kernel of a class under a runtime.
+    fn kernel_times(
+>>>>>>> h6
         &self,
         kernel: &Kernel,
         class: Class,
@@ -316,7 +350,11 @@ impl Target {
             }
         };
         let thin = launches.is_thin();
+<<<<<<< HEAD
         let alone = launches.is_alone(runtime);
+=======
+        let network = Network::of(launches);
+>>>>>>> h6
         let call = match &self.model {
             Model::Classes(classes) if runtime == Runtime::LlamaCpp => {
                 let class =
@@ -325,13 +363,23 @@ impl Target {
             }
             _ => how.fixed_s,
         };
+        let between = match &self.model {
+            Model::Classes(_) => how.between_s,
+            Model::Roofline { .. } => 0.0,
+        };
         graph_times(
             launches,
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
+<<<<<<< HEAD
                 let times = self.kernel_times(kernel, class, runtime, alone)?;
+=======
+                let times =
+                    self.time_in(network, kernel, class, runtime, how)?;
+>>>>>>> h6
                 Ok((class, times, host(class)))
             },
+            between,
             call,
             self.unit == UnitName::Cpu,
         )
@@ -413,13 +461,23 @@ impl Target {
         runtime: Runtime,
     ) -> Result<Vec<Seconds>, PredictError> {
         let thin = launches.is_thin();
+<<<<<<< HEAD
         let alone = launches.is_alone(runtime);
+=======
+        let network = Network::of(launches);
+        let how = Constants::get()?.runtime(runtime)?;
+>>>>>>> h6
         let each: Vec<f64> = launches
             .kernels
             .iter()
             .map(|kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
+<<<<<<< HEAD
                 let times = self.kernel_times(kernel, class, runtime, alone)?;
+=======
+                let times =
+                    self.time_in(network, kernel, class, runtime, how)?;
+>>>>>>> h6
                 Ok(times.total())
             })
             .collect::<Result<_, PredictError>>()?;

@@ -17,6 +17,7 @@ use named::constants;
 
 use crate::ceilings::Ceilings;
 use crate::kernels::Kernel;
+use crate::networks::padded_head;
 use crate::target::Times;
 
 /// A class of operators with constants of its own.
@@ -26,8 +27,10 @@ pub(crate) enum Class {
     Matmul,
     /// Products on vector lanes.
     MatmulVector,
-    /// Convolutions, as products of unfolded pictures.
+    /// Convolutions on the matrix unit, as products of unfolded pictures.
     Conv,
+    /// The same on vector lanes.
+    ConvVector,
     /// Attention of many queries.
     AttentionPrefill,
     /// Attention of one query.
@@ -52,10 +55,11 @@ pub(crate) enum Class {
 
 impl Class {
     /// All of them, in the order of [`Self::index`].
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Matmul,
         Self::MatmulVector,
         Self::Conv,
+        Self::ConvVector,
         Self::AttentionPrefill,
         Self::AttentionDecode,
         Self::Softmax,
@@ -74,6 +78,7 @@ impl Class {
             Self::Matmul => "matmul",
             Self::MatmulVector => "matmul-vector",
             Self::Conv => "conv",
+            Self::ConvVector => "conv-vector",
             Self::AttentionPrefill => "attention-prefill",
             Self::AttentionDecode => "attention-decode",
             Self::Softmax => "softmax",
@@ -95,9 +100,10 @@ impl Class {
     /// Names of its constants, in the order of the values.
     pub(crate) fn constants(self) -> &'static [&'static str] {
         match self {
-            Self::Matmul | Self::MatmulVector | Self::Conv => {
-                matmul::MatmulConstants::NAMES
-            }
+            Self::Matmul
+            | Self::MatmulVector
+            | Self::Conv
+            | Self::ConvVector => matmul::MatmulConstants::NAMES,
             Self::AttentionPrefill => attention::PrefillConstants::NAMES,
             Self::AttentionDecode => attention::DecodeConstants::NAMES,
             Self::Softmax => traffic::SoftmaxConstants::NAMES,
@@ -125,7 +131,8 @@ impl Class {
             _ if runtime == Runtime::LlamaCpp => Self::LlamaPrefill,
             OperatorKind::Matmul { .. } if on_matrix_unit => Self::Matmul,
             OperatorKind::Matmul { .. } => Self::MatmulVector,
-            OperatorKind::Conv { .. } => Self::Conv,
+            OperatorKind::Conv { .. } if on_matrix_unit => Self::Conv,
+            OperatorKind::Conv { .. } => Self::ConvVector,
             OperatorKind::Attention { query: 1, .. } => Self::AttentionDecode,
             OperatorKind::Attention { .. } => Self::AttentionPrefill,
             OperatorKind::Softmax { .. }
@@ -214,7 +221,7 @@ impl Class {
                     ..
                 },
             ) => {
-                let shape = attention::Shape {
+                let mut shape = attention::Shape {
                     batch,
                     heads,
                     kv_heads,
@@ -223,6 +230,16 @@ impl Class {
                     keys,
                     causal,
                 };
+                let wide = padded_head(head_dim);
+                if query > 1 && c.on_matrix_unit && wide > head_dim {
+                    shape.head_dim = wide;
+                    let kernel = Kernel {
+                        flops: kernel.flops * f(wide) / f(head_dim),
+                        ..kernel.clone()
+                    };
+                    let k = attention::PrefillConstants::read(values);
+                    return Some(attention::prefill(&k, c, shape, &kernel));
+                }
                 if query == 1 {
                     let k = attention::DecodeConstants::read(values);
                     attention::decode(&k, c, shape, kernel)
