@@ -4,29 +4,45 @@
 //! Rules by the kind of kernel and of runtime, none by device. Where a rule
 //! has a number, it stands in `constants.toml` with its fit.
 
-use assay_schema::Precision;
+use assay_schema::{Precision, Runtime};
 use assay_trace::{Elementwise, OperatorKind};
 
 use crate::constants::RuntimeConstants;
 use crate::kernels::{Kernel, Launches};
 
 /// What a whole graph is, beside its kernels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Network {
     /// Whether it is one: more than a kernel launched once.
     pub(crate) whole: bool,
+    /// Whether it is one kernel that was timed alone.
+    pub(crate) alone: bool,
     /// Whether it has convolutions.
     pub(crate) pictures: bool,
+    /// Bytes that one run finds as the one before left them: weights, inputs,
+    /// caches, optimizer state. Of a single operator 0: a probe's inputs
+    /// rotate.
+    pub(crate) lasting_bytes: f64,
 }
 
 impl Network {
-    pub(crate) fn of(launches: &Launches) -> Self {
+    pub(crate) fn of(launches: &Launches, runtime: Runtime) -> Self {
         let working =
             || launches.kernels.iter().filter(|k| k.kind != OperatorKind::View);
+        let whole = working().map(|kernel| kernel.count).sum::<u64>() > 1;
+        let lasting = |kernel: &Kernel| {
+            kernel.count as f64 * (kernel.weight_bytes + kernel.cold_bytes)
+        };
         Self {
-            whole: working().map(|kernel| kernel.count).sum::<u64>() > 1,
+            whole,
+            alone: launches.is_alone(runtime),
             pictures: working()
                 .any(|k| matches!(k.kind, OperatorKind::Conv { .. })),
+            lasting_bytes: if whole {
+                launches.kernels.iter().map(lasting).sum()
+            } else {
+                0.0
+            },
         }
     }
 }
@@ -144,7 +160,7 @@ mod tests {
     }
 
     fn whole(pictures: bool) -> Network {
-        Network { whole: true, pictures }
+        Network { whole: true, pictures, ..Network::default() }
     }
 
     #[test]

@@ -231,11 +231,6 @@ impl Target {
         Ok(tried)
     }
 
-<<<<<<< HEAD
-    /// The time of one kernel of a class under a runtime; `alone` where that
-    /// is all that was timed.
-    pub(crate) fn kernel_times(
-=======
     /// The time of one of a network's kernels, with all that the runtime
     /// launches in its place.
     fn time_in(
@@ -254,24 +249,23 @@ impl Target {
             Model::Roofline { .. } => None,
         };
         let Some(parts) = parts else {
-            return self.kernel_times(kernel, class, runtime);
+            return self.kernel_times(kernel, class, runtime, network);
         };
         let mut times = Times::default();
         for part in &parts {
             let class = self.class(&part.kind, runtime, false);
-            times.add(1.0, self.kernel_times(part, class, runtime)?);
+            times.add(1.0, self.kernel_times(part, class, runtime, network)?);
         }
         Ok(times)
     }
 
-    /// The time of one kernel of a class under a runtime.
+    /// The time of one kernel of a class under a runtime, in a network.
     fn kernel_times(
->>>>>>> h6
         &self,
         kernel: &Kernel,
         class: Class,
         runtime: Runtime,
-        alone: bool,
+        network: Network,
     ) -> Result<Times, PredictError> {
         let times = match &self.model {
             Model::Classes(classes) => class.times(
@@ -286,7 +280,9 @@ impl Target {
             Model::Roofline { machine, calibrated, table, .. } => {
                 let own = calibrated.get(&runtime);
                 let machine = own.map_or(machine, |own| &own.machine);
-                Some(roofline_times(machine, table, &self.ceilings, kernel))
+                let held = machine.holds(network.lasting_bytes);
+                let ceilings = &self.ceilings;
+                Some(roofline_times(machine, table, ceilings, kernel, held))
             }
         };
         let mut times = times.ok_or_else(|| PredictError::NoLink {
@@ -325,7 +321,8 @@ impl Target {
         let kernel = Kernel::alone(kind, self.precision);
         let runtime = Runtime::Kernel;
         let class = self.class(kind, runtime, false);
-        let times = self.kernel_times(&kernel, class, runtime, false)?;
+        let network = Network::default();
+        let times = self.kernel_times(&kernel, class, runtime, network)?;
         Ok(Seconds(times.total()))
     }
 
@@ -350,11 +347,7 @@ impl Target {
             }
         };
         let thin = launches.is_thin();
-<<<<<<< HEAD
-        let alone = launches.is_alone(runtime);
-=======
-        let network = Network::of(launches);
->>>>>>> h6
+        let network = Network::of(launches, runtime);
         let call = match &self.model {
             Model::Classes(classes) if runtime == Runtime::LlamaCpp => {
                 let class =
@@ -371,12 +364,8 @@ impl Target {
             launches,
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-<<<<<<< HEAD
-                let times = self.kernel_times(kernel, class, runtime, alone)?;
-=======
                 let times =
                     self.time_in(network, kernel, class, runtime, how)?;
->>>>>>> h6
                 Ok((class, times, host(class)))
             },
             between,
@@ -461,23 +450,15 @@ impl Target {
         runtime: Runtime,
     ) -> Result<Vec<Seconds>, PredictError> {
         let thin = launches.is_thin();
-<<<<<<< HEAD
-        let alone = launches.is_alone(runtime);
-=======
-        let network = Network::of(launches);
+        let network = Network::of(launches, runtime);
         let how = Constants::get()?.runtime(runtime)?;
->>>>>>> h6
         let each: Vec<f64> = launches
             .kernels
             .iter()
             .map(|kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-<<<<<<< HEAD
-                let times = self.kernel_times(kernel, class, runtime, alone)?;
-=======
                 let times =
                     self.time_in(network, kernel, class, runtime, how)?;
->>>>>>> h6
                 Ok(times.total())
             })
             .collect::<Result<_, PredictError>>()?;
@@ -489,23 +470,25 @@ impl Target {
     }
 }
 
-/// The roofline's time of a kernel, at the utilisation that was probed.
+/// The roofline's time of a kernel, at the utilisation that was probed; `held`
+/// where the last-level cache holds the network's weights and inputs.
 fn roofline_times(
     machine: &Machine,
     table: &Table,
     ceilings: &Ceilings,
     kernel: &Kernel,
+    held: bool,
 ) -> Times {
     let compute = machine.compute_seconds(kernel);
-    let memory = machine.memory_seconds(kernel);
+    let memory = machine.memory_seconds(kernel, held);
     let precision = ceilings.precision;
     let used = table
         .utilisation(&kernel.kind, |kind| roofline(machine, kind, precision))
         .unwrap_or(1.0);
-    // What streams from memory cannot beat the stream, whatever a probe saw
-    // of data that a larger cache had kept.
-    let streamed =
-        (kernel.weight_bytes + kernel.cold_bytes) / ceilings.bandwidth.max(1.0);
+    // What streams cannot beat the stream, whatever a probe saw of data that
+    // a larger cache had kept.
+    let stream = if held { machine.stream(held) } else { ceilings.bandwidth };
+    let streamed = (kernel.weight_bytes + kernel.cold_bytes) / stream.max(1.0);
     let outputs = machine.output_seconds(kernel);
     let busy = (compute.max(memory) / used).max(streamed) + outputs;
     let launch = machine.launch_of(&kernel.kind);
@@ -519,8 +502,8 @@ fn roofline(
     precision: Precision,
 ) -> f64 {
     let kernel = Kernel::alone(kind, precision);
-    machine.compute_seconds(&kernel).max(machine.memory_seconds(&kernel))
-        + machine.launch.value()
+    let memory = machine.memory_seconds(&kernel, false);
+    machine.compute_seconds(&kernel).max(memory) + machine.launch.value()
 }
 
 /// On a probed machine the band is what the table gets wrong about itself:
