@@ -11,11 +11,11 @@ const ROWS: &str =
 
 /// What the most mean absolute error of a kind of rows may be, a share.
 const CLAIMED: [(&str, f64); 5] = [
-    ("decode graph", 0.15),
-    ("forward eager", 0.22),
-    ("forward graph", 0.18),
-    ("prefill eager", 0.16),
-    ("train-step eager", 0.20),
+    ("decode graph", 0.13),
+    ("forward eager", 0.14),
+    ("forward graph", 0.15),
+    ("prefill eager", 0.15),
+    ("train-step eager", 0.16),
 ];
 
 /// The mean absolute error of each kind of rows without a doubt, decode's
