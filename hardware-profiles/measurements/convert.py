@@ -92,10 +92,11 @@ COLLECTIVES = {
     "send_recv": "send_recv",
 }
 
-# What the contract has no name for, or this project no model file.
+# What the contract has no name for, and whole networks, which are the business
+# of whole_models.py.
 NO_CASE = (
-    (r"inference_forward|train_iteration|train_forward_only", "whole models of NeuSight and Megatron: no model file"),
-    (r"denoise iterations|\d+ steps|offline", "Stable Diffusion: iterations a second of a pipeline"),
+    (r"inference_forward|train_iteration|train_forward_only", "whole networks of NeuSight and Megatron: whole_models.py"),
+    (r"denoise iterations|\d+ steps|offline", "Stable Diffusion: whole_models.py, but for pictures a second"),
     (r"train activation memory", "memory, not time"),
     (r"fp\d+ (peak|linpack)|buffer bandwidth", "a ceiling, not a case (those of a profile stand in it)"),
     (r"encode|inference", "whisper and AlphaFold: no case"),
@@ -450,6 +451,15 @@ def natural(key):
     return case, profile, runtime, numbers, source, note
 
 
+def merge(same):
+    """Seconds and weight of repeats of a case."""
+    # Repeats count once, by their geometric mean: errors are ratios.
+    seconds = math.exp(sum(math.log(t) for t, _ in same) / len(same))
+    # A time that is a few steps of its rounding says little.
+    step = same[0][1]
+    return seconds, min(1.0, seconds / (10 * step)) if step else 1.0
+
+
 def written(merged):
     """The text of published.csv."""
     out = io.StringIO()
@@ -457,12 +467,7 @@ def written(merged):
     writer.writerow(COLUMNS)
     for key in sorted(merged, key=natural):
         case, profile, runtime, axes, source, note = key
-        same = merged[key]
-        # Repeats count once, by their geometric mean: errors are ratios.
-        seconds = math.exp(sum(math.log(t) for t, _ in same) / len(same))
-        # A time that is a few steps of its rounding says little.
-        step = same[0][1]
-        weight = min(1.0, seconds / (10 * step)) if step else 1.0
+        seconds, weight = merge(merged[key])
         writer.writerow([case, profile, runtime, *axes, f"{seconds:.6g}", source, f"{weight:.3g}", note])
     return out.getvalue()
 

@@ -39,6 +39,8 @@ pub(crate) struct Ceilings {
     pub(crate) clock: f64,
     /// Bytes of the largest cache that all cores share.
     pub(crate) cache: f64,
+    /// The same and the cores' own caches together, where they are stated.
+    pub(crate) caches: f64,
     /// Power limit, W.
     pub(crate) power: Option<f64>,
     /// Year of the process.
@@ -84,6 +86,10 @@ impl Ceilings {
             .flatten()
             .map(|fact| fact.value.value())
             .fold(0.0, f64::max);
+        let cache = if cache > 0.0 { cache } else { usual::CACHE };
+        let cores = cores.unwrap_or(usual::CORES);
+        let own = unit.cache.l1_per_core.as_ref();
+        let own = own.map_or(0.0, |fact| fact.value.value());
         let technology = profile.memory.technology.as_deref().unwrap_or("");
         let rate = |fact: &Option<Fact<BytesPerSecond>>| {
             fact.as_ref().map(|fact| fact.value.value())
@@ -103,9 +109,10 @@ impl Ceilings {
             vector,
             bandwidth: profile.memory.bandwidth.value.value(),
             narrow_memory: technology.contains("DDR"),
-            cores: cores.unwrap_or(usual::CORES),
+            cores,
             clock,
-            cache: if cache > 0.0 { cache } else { usual::CACHE },
+            cache,
+            caches: cache + cores * own,
             power: profile.tdp.as_ref().map(|fact| fact.value.value()),
             year: profile
                 .year

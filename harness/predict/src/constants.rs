@@ -72,14 +72,28 @@ pub(crate) struct Class {
     _source: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuntimeConstants {
     pub(crate) fuse: bool,
     pub(crate) dispatch: f64,
     pub(crate) fixed_s: f64,
+    /// Host time between two kernels of a network on a GPU, s.
+    #[serde(default)]
+    pub(crate) between_s: f64,
+    /// Whether scores of attention stand in memory where no matrix unit is.
+    #[serde(default)]
+    pub(crate) stores_scores: bool,
+    /// How often what is no product moves its activations in a network with
+    /// convolutions on the matrix unit; 1 as the graph says.
+    #[serde(default = "once")]
+    pub(crate) pictures: f64,
     #[serde(rename = "source")]
     _source: String,
+}
+
+fn once() -> f64 {
+    1.0
 }
 
 #[derive(Debug, Deserialize)]

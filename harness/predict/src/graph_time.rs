@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use assay_schema::Seconds;
+use assay_trace::OperatorKind;
 
 use crate::PredictError;
 use crate::kernels::{Kernel, Launches};
@@ -45,27 +46,34 @@ fn book<C: PartialEq>(sums: &mut Vec<(C, f64)>, class: C, seconds: f64) {
 }
 
 /// Adds up kernels. `price` gives a kernel's class, its time, and the host's
-/// time to dispatch it; `call` is what a call costs beside its kernels.
+/// time to dispatch it; `between` is the host's time from one kernel of a
+/// network to the next, `call` what a call costs beside its kernels.
 ///
 /// Where host and device are one, both times add. Else the host runs ahead of
 /// the device, and only what the device's time does not cover shows.
 pub(crate) fn graph_times(
     launches: &Launches,
     price: impl Fn(&Kernel) -> Result<(Class, Times, f64), PredictError>,
+    between: f64,
     call: f64,
     host_is_device: bool,
 ) -> Result<Priced, PredictError> {
     let mut priced = Priced::default();
     let mut dispatch = 0.0;
+    let mut working: u64 = 0;
     for kernel in &launches.kernels {
         let (class, times, host) = price(kernel)?;
         let n = kernel.count as f64;
         priced.times.add(n, times);
         dispatch += n * host;
+        if kernel.kind != OperatorKind::View {
+            working += kernel.count;
+        }
         let seconds = n * times.total();
         book(&mut priced.by_class, class, seconds);
         book(&mut priced.by_kind, kernel.kind.class(), seconds);
     }
+    dispatch += between * working.saturating_sub(1) as f64;
     let shown = if host_is_device {
         dispatch
     } else {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use assay_schema::Precision;
+use assay_schema::{Precision, Runtime};
 use assay_trace::{Elementwise, Graph, Operator, OperatorKind, Role};
 
 /// Kernels that are alike, and how many there are.
@@ -183,6 +183,14 @@ impl Launches {
             OperatorKind::Attention { query, .. } => query <= THIN,
             _ => true,
         })
+    }
+
+    /// Whether it is one operator, of which a runtime shows the kernel.
+    pub(crate) fn is_alone(&self, runtime: Runtime) -> bool {
+        let launched = self.kernels.iter();
+        let launched = launched.filter(|k| k.kind != OperatorKind::View);
+        runtime == Runtime::Kernel
+            && launched.map(|kernel| kernel.count).sum::<u64>() == 1
     }
 
     pub(crate) fn new(graph: &Graph, precision: Precision, fuse: bool) -> Self {

@@ -24,6 +24,7 @@ mod kernels;
 mod library;
 mod machine;
 mod models;
+mod networks;
 mod overlays;
 mod place;
 mod residuals;

@@ -138,19 +138,33 @@ impl Machine {
         kernel.flops / rate.value() + kernel.fused_flops / self.vector.value()
     }
 
-    /// Seconds of traffic: weights, inputs and caches come from memory; what
-    /// the step itself makes stays in the last-level cache when it fits two
-    /// thirds of it and the cache's bandwidth is known.
-    pub(crate) fn memory_seconds(&self, kernel: &Kernel) -> f64 {
+    /// Whether the last-level cache holds what a network's runs leave one
+    /// another, two thirds of it at most: then no run waits for memory.
+    pub(crate) fn holds(&self, bytes: f64) -> bool {
+        self.cache_bandwidth.is_some()
+            && bytes > 0.0
+            && bytes * 1.5 < self.cache_bytes
+    }
+
+    /// The stream from where weights and inputs lie: memory, or the
+    /// last-level cache where it holds them from the run before.
+    pub(crate) fn stream(&self, held: bool) -> f64 {
         let memory = self.bandwidth.value();
-        let made = match self.cache_bandwidth {
-            Some(cache) if kernel.largest_made * 1.5 < self.cache_bytes => {
-                cache.value().max(memory)
-            }
+        match self.cache_bandwidth {
+            Some(cache) if held => cache.value().max(memory),
             _ => memory,
-        };
-        kernel.weight_bytes / (memory * self.dequantise)
-            + kernel.cold_bytes / memory
+        }
+    }
+
+    /// Seconds of traffic: weights, inputs and caches come from memory, or
+    /// from the last-level cache where it `held` them; what the step itself
+    /// makes stays in that cache when it fits two thirds of it and the
+    /// cache's bandwidth is known.
+    pub(crate) fn memory_seconds(&self, kernel: &Kernel, held: bool) -> f64 {
+        let lasting = self.stream(held);
+        let made = self.stream(kernel.largest_made * 1.5 < self.cache_bytes);
+        kernel.weight_bytes / (lasting * self.dequantise)
+            + kernel.cold_bytes / lasting
             + kernel.made_bytes / made
     }
 }

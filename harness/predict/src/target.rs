@@ -8,12 +8,13 @@ use assay_trace::OperatorKind;
 
 use crate::PredictError;
 use crate::ceilings::Ceilings;
-use crate::constants::Constants;
+use crate::constants::{Constants, RuntimeConstants};
 use crate::graph_time::{Priced, graph_times};
 use crate::kernels::{Kernel, Launches};
 use crate::library::{Distance, Library, Resolved};
 use crate::machine::{Factors, Machine};
 use crate::models::Class;
+use crate::networks::{Network, launched};
 use crate::overlays::{check_names, held_out_band};
 use crate::place::place;
 use crate::residuals::Residuals;
@@ -230,12 +231,41 @@ impl Target {
         Ok(tried)
     }
 
-    /// The time of one kernel of a class under a runtime.
-    pub(crate) fn kernel_times(
+    /// The time of one of a network's kernels, with all that the runtime
+    /// launches in its place.
+    fn time_in(
+        &self,
+        network: Network,
+        kernel: &Kernel,
+        class: Class,
+        runtime: Runtime,
+        how: &RuntimeConstants,
+    ) -> Result<Times, PredictError> {
+        let parts = match &self.model {
+            Model::Classes(_) => {
+                let on_lanes = !self.ceilings.on_matrix_unit;
+                launched(kernel, network, how, self.precision, on_lanes)
+            }
+            Model::Roofline { .. } => None,
+        };
+        let Some(parts) = parts else {
+            return self.kernel_times(kernel, class, runtime, network);
+        };
+        let mut times = Times::default();
+        for part in &parts {
+            let class = self.class(&part.kind, runtime, false);
+            times.add(1.0, self.kernel_times(part, class, runtime, network)?);
+        }
+        Ok(times)
+    }
+
+    /// The time of one kernel of a class under a runtime, in a network.
+    fn kernel_times(
         &self,
         kernel: &Kernel,
         class: Class,
         runtime: Runtime,
+        network: Network,
     ) -> Result<Times, PredictError> {
         let times = match &self.model {
             Model::Classes(classes) => class.times(
@@ -250,13 +280,21 @@ impl Target {
             Model::Roofline { machine, calibrated, table, .. } => {
                 let own = calibrated.get(&runtime);
                 let machine = own.map_or(machine, |own| &own.machine);
-                Some(roofline_times(machine, table, &self.ceilings, kernel))
+                let held = machine.holds(network.lasting_bytes);
+                let ceilings = &self.ceilings;
+                Some(roofline_times(machine, table, ceilings, kernel, held))
             }
         };
-        let times = times.ok_or_else(|| PredictError::NoLink {
+        let mut times = times.ok_or_else(|| PredictError::NoLink {
             profile: self.profile.clone(),
             unit: self.unit.name().to_owned(),
         })?;
+        if let Model::Classes(classes) = &self.model
+            && alone
+        {
+            let values = &classes[class.index()].values;
+            times.overhead += class.alone(values, &self.ceilings);
+        }
         // Factors of a runtime and residuals were each fitted to the bare unit:
         // both together would correct it twice.
         if self.residuals.is_empty() || self.is_calibrated(runtime) {
@@ -283,7 +321,9 @@ impl Target {
         let kernel = Kernel::alone(kind, self.precision);
         let runtime = Runtime::Kernel;
         let class = self.class(kind, runtime, false);
-        Ok(Seconds(self.kernel_times(&kernel, class, runtime)?.total()))
+        let network = Network::default();
+        let times = self.kernel_times(&kernel, class, runtime, network)?;
+        Ok(Seconds(times.total()))
     }
 
     /// The time of all kernels as a runtime launches them.
@@ -307,6 +347,7 @@ impl Target {
             }
         };
         let thin = launches.is_thin();
+        let network = Network::of(launches, runtime);
         let call = match &self.model {
             Model::Classes(classes) if runtime == Runtime::LlamaCpp => {
                 let class =
@@ -315,13 +356,19 @@ impl Target {
             }
             _ => how.fixed_s,
         };
+        let between = match &self.model {
+            Model::Classes(_) => how.between_s,
+            Model::Roofline { .. } => 0.0,
+        };
         graph_times(
             launches,
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                let times = self.kernel_times(kernel, class, runtime)?;
+                let times =
+                    self.time_in(network, kernel, class, runtime, how)?;
                 Ok((class, times, host(class)))
             },
+            between,
             call,
             self.unit == UnitName::Cpu,
         )
@@ -403,12 +450,16 @@ impl Target {
         runtime: Runtime,
     ) -> Result<Vec<Seconds>, PredictError> {
         let thin = launches.is_thin();
+        let network = Network::of(launches, runtime);
+        let how = Constants::get()?.runtime(runtime)?;
         let each: Vec<f64> = launches
             .kernels
             .iter()
             .map(|kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
-                Ok(self.kernel_times(kernel, class, runtime)?.total())
+                let times =
+                    self.time_in(network, kernel, class, runtime, how)?;
+                Ok(times.total())
             })
             .collect::<Result<_, PredictError>>()?;
         Ok(launches
@@ -419,23 +470,25 @@ impl Target {
     }
 }
 
-/// The roofline's time of a kernel, at the utilisation that was probed.
+/// The roofline's time of a kernel, at the utilisation that was probed; `held`
+/// where the last-level cache holds the network's weights and inputs.
 fn roofline_times(
     machine: &Machine,
     table: &Table,
     ceilings: &Ceilings,
     kernel: &Kernel,
+    held: bool,
 ) -> Times {
     let compute = machine.compute_seconds(kernel);
-    let memory = machine.memory_seconds(kernel);
+    let memory = machine.memory_seconds(kernel, held);
     let precision = ceilings.precision;
     let used = table
         .utilisation(&kernel.kind, |kind| roofline(machine, kind, precision))
         .unwrap_or(1.0);
-    // What streams from memory cannot beat the stream, whatever a probe saw
-    // of data that a larger cache had kept.
-    let streamed =
-        (kernel.weight_bytes + kernel.cold_bytes) / ceilings.bandwidth.max(1.0);
+    // What streams cannot beat the stream, whatever a probe saw of data that
+    // a larger cache had kept.
+    let stream = if held { machine.stream(held) } else { ceilings.bandwidth };
+    let streamed = (kernel.weight_bytes + kernel.cold_bytes) / stream.max(1.0);
     let outputs = machine.output_seconds(kernel);
     let busy = (compute.max(memory) / used).max(streamed) + outputs;
     let launch = machine.launch_of(&kernel.kind);
@@ -449,8 +502,8 @@ fn roofline(
     precision: Precision,
 ) -> f64 {
     let kernel = Kernel::alone(kind, precision);
-    machine.compute_seconds(&kernel).max(machine.memory_seconds(&kernel))
-        + machine.launch.value()
+    let memory = machine.memory_seconds(&kernel, false);
+    machine.compute_seconds(&kernel).max(memory) + machine.launch.value()
 }
 
 /// On a probed machine the band is what the table gets wrong about itself:

@@ -37,5 +37,6 @@ mod survey;
 mod table;
 mod trace;
 mod verify;
+mod whole_models;
 mod wireless;
 mod workloads;

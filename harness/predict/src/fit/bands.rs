@@ -190,7 +190,14 @@ mod tests {
             (0, "matmul", 24.6),
             (0, "matmul-vector", 26.6),
             (0, "elementwise", 15.0),
+            (0, "softmax", 15.0),
+            (0, "layernorm", 15.0),
+            (0, "attention-prefill", 15.0),
             (0, "llama-cpp-prefill", 20.0),
+            // The device held out, a sibling of its family kept.
+            (1, "elementwise", 15.0),
+            (1, "softmax", 15.0),
+            (1, "layernorm", 15.0),
             // 30 rows of the device.
             (2, "matmul", 12.0),
             (2, "matmul-vector", 12.0),

@@ -67,6 +67,8 @@ pub(super) struct Row {
     pub(super) kernels: Vec<Kernel>,
     /// Whether the host's dispatch shows.
     pub(super) dispatched: bool,
+    /// Whether it is one kernel that was timed alone.
+    pub(super) alone: bool,
     /// Where a residual of it belongs; graphs of many kernels have none.
     pub(super) place: Option<(Group, Place)>,
     /// Device, source and whether dispatch shows: what deviates together.
@@ -95,6 +97,9 @@ impl Row {
                 return f64::NAN;
             };
             total += kernel.count as f64 * times.total();
+        }
+        if self.alone {
+            total += self.class.alone(values, &self.ceilings);
         }
         if self.dispatched {
             total = total.max(self.class.dispatch(values));
@@ -185,6 +190,7 @@ fn row(
         family: unit.architecture,
         ceilings: Arc::new(ceilings),
         dispatched: how.dispatch > 0.0,
+        alone: launches.is_alone(seen.runtime),
         group: format!("{device} {} {}", seen.source, how.dispatch > 0.0),
         kernels,
         place,

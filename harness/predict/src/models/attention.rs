@@ -9,12 +9,12 @@ use crate::kernels::Kernel;
 use crate::target::Times;
 
 constants!(PrefillConstants:
-    ec, em, em_gddr, launch_us, o_mul, o_kc, sfu, tail, fill, pj, pj_years, power,
-    host_us,
+    ec, em, em_gddr, launch_us, o_mul, o_kc, sfu, tail, fill, token, pj, pj_years,
+    power, host_us,
 );
 
 constants!(DecodeConstants:
-    em, em_gddr, launch_us, o_mul, o_kc, feed, cut, serial, ec, l2use, l2x, l2sharp,
+    em, em_gddr, launch_us, o_mul, o_kc, feed, cut, wave, ec, l2use, l2x, l2sharp,
     host_us,
 );
 
@@ -68,8 +68,15 @@ pub(crate) fn prefill(
     let compute = work.hypot(longest);
     let special = k.sfu * pairs * lanes * passes / (c.cores * c.clock);
     let memory = kernel.bytes() / memory_rate(k.em, k.em_gddr, c);
-    let total =
-        overlap(compute, memory, special) + k.fill * 2.0 * columns / c.clock;
+    // Several sequences lie in pages, and their tokens are put in place.
+    let placed = if shape.batch > 1 {
+        k.token * f(shape.batch) * f(shape.query) / c.clock
+    } else {
+        0.0
+    };
+    let total = overlap(compute, memory, special)
+        + k.fill * 2.0 * columns / c.clock
+        + placed;
     Times::held_by(
         total,
         compute.max(special),
@@ -78,7 +85,12 @@ pub(crate) fn prefill(
     )
 }
 
-/// One query a row: the keys and values stream past, in parts of `cut` keys.
+/// Groups of keys over cores from which on they are no longer cut in parts.
+const UNCUT: f64 = 0.8;
+
+/// One query a row: the keys and values stream past. Too few groups of heads
+/// for the cores are cut in parts of `cut` keys; more run in waves, whose last
+/// leaves cores idle.
 pub(crate) fn decode(
     k: &DecodeConstants,
     c: &Ceilings,
@@ -87,18 +99,20 @@ pub(crate) fn decode(
 ) -> Times {
     let f = |n: u64| n as f64;
     let keys = f(shape.keys);
-    let parts =
-        f(shape.batch) * f(shape.kv_heads) * (keys / k.cut).ceil().max(1.0);
+    let groups = f(shape.batch) * f(shape.kv_heads);
+    let parts = groups * (keys / k.cut).ceil().max(1.0);
+    let waves = groups / c.cores;
+    let uneven =
+        if waves < UNCUT { 1.0 } else { waves.max(1.0).ceil() / waves };
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
     let bytes = kernel.bytes();
     let pulled = bytes / (k.feed * c.clock * parts.min(c.cores));
-    let memory = test.seconds(bytes, rate, c).max(pulled);
+    let memory = test.seconds(bytes, rate, c).max(pulled)
+        * (1.0 + k.wave * (uneven - 1.0));
     // Four of the matrix unit's rows in five stand idle for one query.
     let compute = kernel.flops * 4.0 / (k.ec * c.peak);
-    let rounds = (parts / c.cores).ceil() * keys.min(k.cut);
-    let serial = k.serial * 100.0 * rounds / c.clock;
-    let total = overlap(memory, compute, 0.0) + serial;
+    let total = overlap(memory, compute, 0.0);
     Times::held_by(
         total,
         compute,

@@ -12,8 +12,8 @@ use crate::target::Times;
 
 constants!(MatmulConstants:
     ec, em, em_gddr, launch_us, o_mul, o_kc, kappa, l2use, l2x, l2sharp, half, bwsat,
-    split_us, fill, wave, pj, pj_years, power, feed, ec_opc, half_opc, kappa_opc, narrow,
-    quantise,
+    split_us, fill, drain, wave, pj, pj_years, power, feed, ec_opc, half_opc, kappa_opc,
+    narrow, quantise,
     o_narrow_kc, o_weight_kc, dequant, host_us,
 );
 
@@ -33,7 +33,8 @@ const MATRIX_TILES: [(f64, f64); 12] = [
     (16.0, 128.0),
 ];
 
-/// Tiles of kernels on vector lanes.
+/// Tiles of kernels on vector lanes, rows by columns. Those of less than
+/// [`THIN_TILE`] rows are for products that have no more rows than that.
 const VECTOR_TILES: [(f64, f64); 9] = [
     (256.0, 128.0),
     (128.0, 256.0),
@@ -45,6 +46,10 @@ const VECTOR_TILES: [(f64, f64); 9] = [
     (32.0, 128.0),
     (32.0, 32.0),
 ];
+
+/// Libraries cut many rows into tiles of at least twice this: 96 rows cost as
+/// much as 128 on six of eight devices, while 96 columns do not.
+const THIN_TILE: f64 = 32.0;
 
 /// In how many parts the inner dimension is cut.
 const SPLITS: [f64; 5] = [1.0, 2.0, 4.0, 8.0, 16.0];
@@ -103,24 +108,32 @@ pub(crate) fn times(
     } else {
         (&VECTOR_TILES, VECTOR_STEP)
     };
+    // A tile's first loads and last stores run beside another's arithmetic: a
+    // short inner dimension is paid as a longer one.
+    let depths = SPLITS.map(|split| {
+        let depth = step * (inner / split / step).ceil();
+        (depth, overlap(depth, k.drain, 0.0))
+    });
     let mut best = (f64::INFINITY, 0.0, 0.0);
     for &(tm, tn) in menu {
+        if !c.on_matrix_unit && tm <= THIN_TILE && m > tm {
+            continue;
+        }
         let tiles = batch * (m / tm).ceil() * (n / tn).ceil();
         let slow = (tm * tn / (tm + tn) / half).min(1.0);
         let operands = tm * activation + tn * weight;
-        for &split in &SPLITS {
+        for (&split, &(depth, paid)) in SPLITS.iter().zip(&depths) {
             if split > 1.0 && inner / split < LEAST_DEPTH {
                 break;
             }
             let grid = tiles * split;
-            let depth = step * (inner / split / step).ceil();
             let even = grid / c.cores;
             let waves = if even < 1.0 {
                 1.0
             } else {
                 even + k.wave * (even.ceil() - even)
             };
-            let compute = waves * 2.0 * tm * tn * depth * per_core / slow;
+            let compute = waves * 2.0 * tm * tn * paid * per_core / slow;
             // Too few tiles cannot keep the memory busy.
             let busy = (k.bwsat * even.min(1.0)).min(1.0);
             let pulled = rate / (k.feed * c.clock * grid.min(c.cores));

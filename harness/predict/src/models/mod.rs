@@ -11,12 +11,13 @@ mod matmul;
 mod named;
 mod traffic;
 
-use assay_schema::Runtime;
+use assay_schema::{Precision, Runtime};
 use assay_trace::OperatorKind;
 use named::constants;
 
 use crate::ceilings::Ceilings;
 use crate::kernels::Kernel;
+use crate::networks::padded_head;
 use crate::target::Times;
 
 /// A class of operators with constants of its own.
@@ -26,8 +27,10 @@ pub(crate) enum Class {
     Matmul,
     /// Products on vector lanes.
     MatmulVector,
-    /// Convolutions, as products of unfolded pictures.
+    /// Convolutions on the matrix unit, as products of unfolded pictures.
     Conv,
+    /// The same on vector lanes.
+    ConvVector,
     /// Attention of many queries.
     AttentionPrefill,
     /// Attention of one query.
@@ -52,10 +55,11 @@ pub(crate) enum Class {
 
 impl Class {
     /// All of them, in the order of [`Self::index`].
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Matmul,
         Self::MatmulVector,
         Self::Conv,
+        Self::ConvVector,
         Self::AttentionPrefill,
         Self::AttentionDecode,
         Self::Softmax,
@@ -74,6 +78,7 @@ impl Class {
             Self::Matmul => "matmul",
             Self::MatmulVector => "matmul-vector",
             Self::Conv => "conv",
+            Self::ConvVector => "conv-vector",
             Self::AttentionPrefill => "attention-prefill",
             Self::AttentionDecode => "attention-decode",
             Self::Softmax => "softmax",
@@ -95,14 +100,14 @@ impl Class {
     /// Names of its constants, in the order of the values.
     pub(crate) fn constants(self) -> &'static [&'static str] {
         match self {
-            Self::Matmul | Self::MatmulVector | Self::Conv => {
-                matmul::MatmulConstants::NAMES
-            }
+            Self::Matmul
+            | Self::MatmulVector
+            | Self::Conv
+            | Self::ConvVector => matmul::MatmulConstants::NAMES,
             Self::AttentionPrefill => attention::PrefillConstants::NAMES,
             Self::AttentionDecode => attention::DecodeConstants::NAMES,
-            Self::Softmax | Self::LayerNorm | Self::RmsNorm => {
-                traffic::RowConstants::NAMES
-            }
+            Self::Softmax => traffic::SoftmaxConstants::NAMES,
+            Self::LayerNorm | Self::RmsNorm => traffic::NormConstants::NAMES,
             Self::Elementwise => traffic::ElementwiseConstants::NAMES,
             Self::Embedding => traffic::EmbeddingConstants::NAMES,
             Self::Collective => collective::CollectiveConstants::NAMES,
@@ -126,7 +131,8 @@ impl Class {
             _ if runtime == Runtime::LlamaCpp => Self::LlamaPrefill,
             OperatorKind::Matmul { .. } if on_matrix_unit => Self::Matmul,
             OperatorKind::Matmul { .. } => Self::MatmulVector,
-            OperatorKind::Conv { .. } => Self::Conv,
+            OperatorKind::Conv { .. } if on_matrix_unit => Self::Conv,
+            OperatorKind::Conv { .. } => Self::ConvVector,
             OperatorKind::Attention { query: 1, .. } => Self::AttentionDecode,
             OperatorKind::Attention { .. } => Self::AttentionPrefill,
             OperatorKind::Softmax { .. }
@@ -215,7 +221,7 @@ impl Class {
                     ..
                 },
             ) => {
-                let shape = attention::Shape {
+                let mut shape = attention::Shape {
                     batch,
                     heads,
                     kv_heads,
@@ -224,6 +230,16 @@ impl Class {
                     keys,
                     causal,
                 };
+                let wide = padded_head(head_dim);
+                if query > 1 && c.on_matrix_unit && wide > head_dim {
+                    shape.head_dim = wide;
+                    let kernel = Kernel {
+                        flops: kernel.flops * f(wide) / f(head_dim),
+                        ..kernel.clone()
+                    };
+                    let k = attention::PrefillConstants::read(values);
+                    return Some(attention::prefill(&k, c, shape, &kernel));
+                }
                 if query == 1 {
                     let k = attention::DecodeConstants::read(values);
                     attention::decode(&k, c, shape, kernel)
@@ -235,12 +251,18 @@ impl Class {
             (
                 _,
                 &(OperatorKind::Softmax { rows, cols, .. }
-                | OperatorKind::CrossEntropy { rows, cols, .. }
-                | OperatorKind::LayerNorm { rows, cols, .. }
+                | OperatorKind::CrossEntropy { rows, cols, .. }),
+            ) => {
+                let k = traffic::SoftmaxConstants::read(values);
+                traffic::softmax(&k, c, f(rows), f(cols), kernel)
+            }
+            (
+                _,
+                &(OperatorKind::LayerNorm { rows, cols, .. }
                 | OperatorKind::RmsNorm { rows, cols, .. }),
             ) => {
-                let k = traffic::RowConstants::read(values);
-                traffic::rows(&k, c, f(rows), f(cols), kernel)
+                let k = traffic::NormConstants::read(values);
+                traffic::norm(&k, c, f(rows), f(cols), kernel)
             }
             (_, &OperatorKind::Embedding { width, tokens, .. }) => {
                 let k = traffic::EmbeddingConstants::read(values);
@@ -255,13 +277,28 @@ impl Class {
 
     /// Host time of dispatching one of its kernels, s.
     pub(crate) fn dispatch(self, values: &[f64]) -> f64 {
-        let at = self.constants().iter().position(|name| *name == "host_us");
-        at.map_or(0.0, |at| values[at] * 1e-6)
+        self.named("host_us", values) * 1e-6
+    }
+
+    /// What timing one of its kernels alone shows beside it, s: the host's
+    /// dispatch after an idle queue, between two events. Whoever published
+    /// f32 kernels timed them so; 16-bit ones were traced or replayed.
+    pub(crate) fn alone(self, values: &[f64], c: &Ceilings) -> f64 {
+        if c.precision == Precision::F32 {
+            self.named("alone_us", values) * 1e-6
+        } else {
+            0.0
+        }
     }
 
     /// Time of a call of the whole graph beside its kernels, s.
     pub(crate) fn call(self, values: &[f64]) -> f64 {
-        let at = self.constants().iter().position(|name| *name == "call_ms");
-        at.map_or(0.0, |at| values[at] * 1e-3)
+        self.named("call_ms", values) * 1e-3
+    }
+
+    /// The value of a constant that not every class has; 0 where it is none.
+    fn named(self, name: &str, values: &[f64]) -> f64 {
+        let at = self.constants().iter().position(|known| *known == name);
+        at.map_or(0.0, |at| values[at])
     }
 }

@@ -7,7 +7,7 @@
 macro_rules! constants {
     ($name:ident: $($field:ident),+ $(,)?) => {
         #[derive(Clone, Copy, Debug)]
-        #[allow(dead_code, reason = "host_us and call_ms are read by name")]
+        #[allow(dead_code, reason = "host_us, alone_us and call_ms are read by name")]
         pub(crate) struct $name {
             $(pub(crate) $field: f64,)+
         }

@@ -11,13 +11,18 @@ use crate::kernels::Kernel;
 use crate::target::Times;
 
 constants!(ElementwiseConstants:
-    em, em_gddr, launch_us, o_mul, o_kc, l2use, l2x, l2sharp, sfu, binary, pow,
-    host_us,
+    em, em_gddr, launch_us, o_mul, o_kc, l2use, l2x, l2sharp, sfu, single, binary, pow,
+    alone_us, host_us,
 );
 
-constants!(RowConstants:
-    em, em_gddr, launch_us, o_mul, o_kc, l2use, l2x, l2sharp, sfu, again, always, row,
-    row_us, host_us,
+constants!(SoftmaxConstants:
+    em, em_gddr, launch_us, o_mul, o_kc, l2use, l2x, l2sharp, sfu, block, block_years,
+    ragged, row, alone_us, host_us,
+);
+
+constants!(NormConstants:
+    em, em_gddr, launch_us, o_mul, o_kc, l2use, l2x, l2sharp, sfu, row, alone_us,
+    host_us,
 );
 
 constants!(EmbeddingConstants:
@@ -30,21 +35,34 @@ pub(crate) fn elementwise(
     c: &Ceilings,
     kernel: &Kernel,
 ) -> Times {
-    let (mut special, mut operands) = (0.0, 1);
+    let (mut cycles, mut operands) = (0.0, 1);
     if let OperatorKind::Elementwise { op, elements, operands: n } = kernel.kind
     {
         operands = n;
-        special = elements as f64
-            * match op {
-                Elementwise::Pow => k.pow,
-                Elementwise::Gelu
-                | Elementwise::Tanh
-                | Elementwise::Silu
-                | Elementwise::Sigmoid
-                | Elementwise::Gated
-                | Elementwise::Exp
-                | Elementwise::Log
-                | Elementwise::Trigonometric => 1.0,
+        let narrow = c.precision.activation_bytes() < 4.0;
+        cycles = elements as f64
+            * match (op, n) {
+                // The engines' own kernels: a gate, a rotary embedding, and a
+                // factor, as which cases state the latter.
+                (Elementwise::Silu | Elementwise::Gated, 2..)
+                | (Elementwise::Rotary, _)
+                | (Elementwise::Mul, 1)
+                    if narrow =>
+                {
+                    k.single
+                }
+                (Elementwise::Pow, _) => k.sfu * k.pow,
+                (
+                    Elementwise::Gelu
+                    | Elementwise::Tanh
+                    | Elementwise::Silu
+                    | Elementwise::Sigmoid
+                    | Elementwise::Gated
+                    | Elementwise::Exp
+                    | Elementwise::Log
+                    | Elementwise::Trigonometric,
+                    _,
+                ) => k.sfu,
                 _ => 0.0,
             };
     }
@@ -53,7 +71,7 @@ pub(crate) fn elementwise(
     let bytes = kernel.bytes() * if operands > 1 { k.binary } else { 1.0 };
     let memory = test.seconds(bytes, rate, c);
     let arithmetic =
-        k.sfu * special / (c.cores * c.clock) + kernel.fused_flops / c.vector;
+        cycles / (c.cores * c.clock) + kernel.fused_flops / c.vector;
     let total = overlap(memory, arithmetic, 0.0);
     Times::held_by(
         total,
@@ -63,29 +81,78 @@ pub(crate) fn elementwise(
     )
 }
 
-/// Softmax and norms over `rows` rows of `cols`: read and written once, and
-/// read `always` + `again` times more, the latter as far as the rows in
-/// flight (one a core) outgrow the last-level cache.
-pub(crate) fn rows(
-    k: &RowConstants,
+/// Rows that a warp holds in its registers have at most this many columns.
+const IN_REGISTERS: f64 = 1024.0;
+
+/// Threads that a core keeps at once; that one block has at most; and the
+/// bytes that one of them loads at a time.
+const THREADS: f64 = 2048.0;
+const BLOCK: f64 = 1024.0;
+const LOAD: f64 = 16.0;
+
+/// Threads that share a row of a norm.
+const NORM_BLOCK: f64 = 128.0;
+
+/// Share of a second reading of rows that comes from memory: none while the
+/// rows in flight, of `bytes` each, are well inside all caches together; half
+/// where they are `row` of them; all from twice that on.
+fn outgrown(row: f64, c: &Ceilings, threads: f64, bytes: f64) -> f64 {
+    let in_flight = c.cores * THREADS / threads * bytes;
+    ((in_flight.max(1.0) / (row * c.caches)).log2() / 2.0 + 0.5).clamp(0.0, 1.0)
+}
+
+/// Softmax over `rows` rows of `cols`. A row that a warp holds in registers is
+/// read and written once. A longer one goes to a block of threads, which reads
+/// it three times (maximum, sum, result): again from caches or from memory,
+/// and slowly where its columns fill the block's last round in part.
+pub(crate) fn softmax(
+    k: &SoftmaxConstants,
     c: &Ceilings,
     rows: f64,
     cols: f64,
     kernel: &Kernel,
 ) -> Times {
+    let width = c.precision.activation_bytes();
+    let row = cols * width;
+    let (again, cycles) = if cols <= IN_REGISTERS {
+        (0.0, k.sfu)
+    } else {
+        let load = LOAD / width;
+        let threads =
+            ((cols / load).min(BLOCK) / 2.0).log2().ceil().exp2().max(32.0);
+        let ragged = cols % (threads * load) / cols;
+        let newer = (-(c.year - 2018.0) / k.block_years).exp2();
+        let again = 2.0 * outgrown(k.row, c, threads, row);
+        (again, k.block * newer * (1.0 + k.ragged * ragged))
+    };
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
+    let memory = test.seconds(kernel.bytes() + rows * row * again, rate, c);
+    let arithmetic = cycles * rows * cols / (c.cores * c.clock)
+        + kernel.fused_flops / c.vector;
+    let total = overlap(memory, arithmetic, 0.0);
+    let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c);
+    Times::held_by(total, arithmetic, memory, overhead)
+}
+
+/// Norms over `rows` rows of `cols`: a block a row, which reads it for the
+/// mean and variance, and again for the result.
+pub(crate) fn norm(
+    k: &NormConstants,
+    c: &Ceilings,
+    rows: f64,
+    cols: f64,
+    kernel: &Kernel,
+) -> Times {
     let row = cols * c.precision.activation_bytes();
-    let in_flight = c.cores * row / c.cache;
-    let long =
-        ((in_flight.max(1e-9) / k.row).log2() / 2.0 + 0.5).clamp(0.0, 1.0);
-    let bytes = kernel.bytes() + rows * row * (k.always + k.again * long);
-    let memory = test.seconds(bytes, rate, c);
+    let again = outgrown(k.row, c, NORM_BLOCK, row);
+    let rate = memory_rate(k.em, k.em_gddr, c);
+    let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
+    let memory = test.seconds(kernel.bytes() + rows * row * again, rate, c);
     let arithmetic = k.sfu * rows * cols / (c.cores * c.clock)
         + kernel.fused_flops / c.vector;
     let total = overlap(memory, arithmetic, 0.0);
-    let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c)
-        + k.row_us * 1e-6 * rows / (c.cores * 32.0);
+    let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c);
     Times::held_by(total, arithmetic, memory, overhead)
 }
 

@@ -1,0 +1,73 @@
+//! Softmax and norms over rows of several lengths, and an f32 operator that
+//! was timed alone.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by unwrapping")]
+
+use std::sync::Arc;
+
+use assay_hardware_profiles::load;
+use assay_predict::{Target, Traced, predict};
+use assay_schema::{Case, Precision, Runtime};
+use assay_trace::{Graph, OperatorKind, Role, capture};
+use burn::tensor::Tensor;
+
+/// `times` times an exponential of 4,096 elements.
+fn exponentials(times: usize) -> Arc<Graph> {
+    let graph = capture(
+        |_| None,
+        |recorder| {
+            let device = recorder.device();
+            let mut x = Tensor::<2>::zeros([64, 64], &device);
+            recorder.role(&x, Role::Input);
+            for _ in 0..times {
+                x = x.exp();
+            }
+            recorder.output(&x);
+        },
+    );
+    Arc::new(graph.unwrap())
+}
+
+/// Seconds of so many exponentials without an overlay.
+fn seconds(times: usize, precision: Precision, runtime: Runtime) -> f64 {
+    let profile = load("nvidia-v100-sxm2-32gb").unwrap();
+    let target = Target::new(&profile, None, precision, None).unwrap();
+    let traced = Traced::new(exponentials(times), precision);
+    let case = Case::new("operators", "elementwise", None);
+    let found = predict(&case, &traced, &target, runtime).unwrap();
+    found.latency_s.point
+}
+
+#[test]
+fn only_an_f32_operator_alone_shows_its_dispatch() {
+    let shown = |times: u32, precision| {
+        seconds(times as usize, precision, Runtime::Kernel)
+            - f64::from(times) * seconds(1, precision, Runtime::Graph)
+    };
+    let alone = shown(1, Precision::F32);
+    assert!((5e-6..60e-6).contains(&alone), "{alone}");
+    assert!(shown(1, Precision::F16).abs() < 1e-12);
+    assert!(shown(2, Precision::F32).abs() < 1e-12);
+}
+
+#[test]
+fn longer_rows_are_read_again() {
+    let profile = load("nvidia-v100-sxm2-32gb").unwrap();
+    let target = Target::new(&profile, None, Precision::F32, None).unwrap();
+    // As many elements in few long rows as in many short ones.
+    let of = |kind: &dyn Fn(u64, u64) -> OperatorKind, cols: u64| {
+        target.operator(&kind((1 << 28) / cols, cols)).unwrap().value()
+    };
+    let softmax =
+        |rows, cols| OperatorKind::Softmax { rows, cols, backward: false };
+    let norm =
+        |rows, cols| OperatorKind::LayerNorm { rows, cols, backward: false };
+    // Three readings and a write for one of each; two and a write.
+    let again = of(&softmax, 32768) / of(&softmax, 1024);
+    assert!((1.7..2.3).contains(&again), "{again}");
+    let again = of(&norm, 32768) / of(&norm, 256);
+    assert!((1.2..1.7).contains(&again), "{again}");
+    // A block's last round that is filled in part takes as long as a full one.
+    let ragged = of(&softmax, 3072) / of(&softmax, 4096);
+    assert!(ragged > 1.0, "{ragged}");
+}
