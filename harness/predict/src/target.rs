@@ -290,7 +290,7 @@ impl Target {
             unit: self.unit.name().to_owned(),
         })?;
         if let Model::Classes(classes) = &self.model
-            && alone
+            && network.alone
         {
             let values = &classes[class.index()].values;
             times.overhead += class.alone(values, &self.ceilings);
