@@ -67,7 +67,18 @@ fn longer_rows_are_read_again() {
     assert!((1.7..2.3).contains(&again), "{again}");
     let again = of(&norm, 32768) / of(&norm, 256);
     assert!((1.2..1.7).contains(&again), "{again}");
-    // A block's last round that is filled in part takes as long as a full one.
-    let ragged = of(&softmax, 3072) / of(&softmax, 4096);
-    assert!(ragged > 1.0, "{ragged}");
+}
+
+#[test]
+fn a_last_round_that_is_filled_in_part_takes_longer() {
+    // Its caches hold the rows in flight of either length.
+    let profile = load("nvidia-a100-pcie-80gb").unwrap();
+    let target = Target::new(&profile, None, Precision::F32, None).unwrap();
+    let of = |cols: u64| {
+        let rows = (3 << 26) / cols;
+        let kind = OperatorKind::Softmax { rows, cols, backward: false };
+        target.operator(&kind).unwrap().value()
+    };
+    let ragged = of(3072) / of(2048);
+    assert!((1.02..1.6).contains(&ragged), "{ragged}");
 }

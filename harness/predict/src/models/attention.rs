@@ -85,9 +85,6 @@ pub(crate) fn prefill(
     )
 }
 
-/// Groups of keys over cores from which on they are no longer cut in parts.
-const UNCUT: f64 = 0.8;
-
 /// One query a row: the keys and values stream past. Too few groups of heads
 /// for the cores are cut in parts of `cut` keys; more run in waves, whose last
 /// leaves cores idle.
@@ -101,9 +98,8 @@ pub(crate) fn decode(
     let keys = f(shape.keys);
     let groups = f(shape.batch) * f(shape.kv_heads);
     let parts = groups * (keys / k.cut).ceil().max(1.0);
-    let waves = groups / c.cores;
-    let uneven =
-        if waves < UNCUT { 1.0 } else { waves.max(1.0).ceil() / waves };
+    let waves = (groups / c.cores).max(1.0);
+    let uneven = waves.ceil() / waves;
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
     let bytes = kernel.bytes();
