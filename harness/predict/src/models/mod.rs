@@ -281,8 +281,8 @@ impl Class {
     }
 
     /// What timing one of its kernels alone shows beside it, s: the host's
-    /// dispatch after an idle queue, between two events. Whoever published
-    /// f32 kernels timed them so; 16-bit ones were traced or replayed.
+    /// dispatch after an idle queue, between two events. The published f32
+    /// rows hold it (inferred: their times start there); 16-bit ones do not.
     pub(crate) fn alone(self, values: &[f64], c: &Ceilings) -> f64 {
         if c.precision == Precision::F32 {
             self.named("alone_us", values) * 1e-6
