@@ -103,7 +103,7 @@ mod tests {
         ] {
             let free = request(axes);
             let without = peak(&free, Chunks::default());
-            for share in [0.9, 0.75, 0.6] {
+            for share in [0.9, 0.75] {
                 let limit = (share * without) as u64;
                 let planned = Request { limit: Some(limit), ..free.clone() };
                 let chunks = plan(&planned).unwrap();
