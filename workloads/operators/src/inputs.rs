@@ -1,8 +1,8 @@
 //! An operator's inputs on a device, and the operator itself.
 
 use assay_kernels::{
-    Activation, activate, attention, embedding, exp, gated, layer_norm, matmul,
-    pow, pow_scalar, rms_norm, softmax,
+    Activation, activate, attention, embedding, exp, gated, layer_norm, linear,
+    matmul, pow, pow_scalar, rms_norm, softmax,
 };
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
@@ -22,7 +22,9 @@ pub(crate) const SCALAR: f32 = 1.5;
 /// Tensors of one call, shaped as the operator wants them.
 #[derive(Clone, Debug)]
 pub enum Inputs {
-    /// `[batch, m, k]`, `[batch, k, n]`.
+    /// One product as a layer has it: `[m, k]`, weights `[n, k]`.
+    Layer(Tensor<2>, Tensor<2>),
+    /// Several: `[batch, m, k]`, `[batch, k, n]`.
     Matmul(Tensor<3>, Tensor<3>),
     /// `[B, T, H, d]`, twice `[B, S, K, d]`.
     Attention(Tensor<4>, Tensor<4>, Tensor<4>),
@@ -106,6 +108,10 @@ impl Inputs {
         device: &Device,
     ) -> Option<Self> {
         Some(match *operator {
+            Operator::Matmul { batch: 1, m, n, k } => Self::Layer(
+                source.floats([m, k], device),
+                source.floats([n, k], device),
+            ),
             Operator::Matmul { batch, m, n, k } => Self::Matmul(
                 source.floats([batch, m, k], device),
                 source.floats([batch, k, n], device),
@@ -175,6 +181,7 @@ impl Inputs {
     /// Runs the operator: its result, flat.
     pub fn run(self, operator: &Operator) -> Tensor<1> {
         match (self, operator) {
+            (Self::Layer(x, weight), _) => flat(linear(x, weight, None)),
             (Self::Matmul(a, b), _) => flat(matmul(a, b)),
             (
                 Self::Attention(q, k, v),

@@ -35,6 +35,11 @@ pub(crate) fn sample(len: usize) -> Vec<usize> {
 pub(crate) fn element(operator: &Operator, inputs: &Flat, index: usize) -> f64 {
     let at = |input: usize, i: usize| f64::from(inputs.floats[input][i]);
     match *operator {
+        // A layer's weights lie row by row of the outputs.
+        Operator::Matmul { batch: 1, n, k, .. } => {
+            let (row, col) = (index / n, index % n);
+            (0..k).map(|i| at(0, row * k + i) * at(1, col * k + i)).sum()
+        }
         Operator::Matmul { m, n, k, .. } => {
             let (batch, row, col) = (index / (m * n), index / n % m, index % n);
             (0..k)

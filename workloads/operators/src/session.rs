@@ -95,6 +95,7 @@ impl Inputs {
     fn bytes(&self) -> Bytes {
         let flat = |shape: &[usize]| shape.iter().product::<usize>() as f64;
         let elements = match self {
+            Self::Layer(x, w) => flat(&x.dims()) + flat(&w.dims()),
             Self::Matmul(a, b) => flat(&a.dims()) + flat(&b.dims()),
             Self::Attention(q, k, v) => {
                 flat(&q.dims()) + flat(&k.dims()) + flat(&v.dims())
@@ -112,6 +113,7 @@ impl Inputs {
     fn flat(&self) -> Flat {
         let mut ids = Vec::new();
         let floats = match self.clone() {
+            Self::Layer(x, w) => vec![floats(x), floats(w)],
             Self::Matmul(a, b) => vec![floats(a), floats(b)],
             Self::Attention(q, k, v) => {
                 vec![floats(q), floats(k), floats(v)]

@@ -69,10 +69,13 @@ impl Inputs {
     fn mark(&self, recorder: &Recorder) {
         let input = Role::Input;
         match self {
+            Self::Layer(x, weight) => {
+                recorder.role(x, input);
+                recorder.role(weight, Role::Weight);
+            }
             Self::Matmul(a, b) => {
                 recorder.role(a, input);
-                let weights = b.dims()[0] == 1;
-                recorder.role(b, if weights { Role::Weight } else { input });
+                recorder.role(b, input);
             }
             Self::Attention(q, k, v) => {
                 recorder.role(q, input);
