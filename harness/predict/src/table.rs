@@ -289,3 +289,59 @@ impl Table {
         Some((sum / weights).exp())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kinds that no probe times, each with what stands for it.
+    fn unprobed() -> Vec<(OperatorKind, OperatorKind)> {
+        let softmax =
+            |backward| OperatorKind::Softmax { rows: 8, cols: 16, backward };
+        let norm =
+            |backward| OperatorKind::LayerNorm { rows: 8, cols: 16, backward };
+        let copy = OperatorKind::Copy { elements: 64 };
+        let pair = OperatorKind::Elementwise {
+            op: Elementwise::Add,
+            elements: 64,
+            operands: 2,
+        };
+        let loss =
+            OperatorKind::CrossEntropy { rows: 8, cols: 16, backward: true };
+        let update =
+            OperatorKind::Optimizer { elements: 64, flops_per_element: 12 };
+        vec![
+            (softmax(true), softmax(false)),
+            (norm(true), norm(false)),
+            (loss, softmax(false)),
+            (update, pair),
+            (OperatorKind::Reduce { elements: 64, results: 8 }, copy.clone()),
+            (OperatorKind::Pool { elements: 64, results: 16 }, copy.clone()),
+            (OperatorKind::Create { elements: 64 }, copy),
+        ]
+    }
+
+    #[test]
+    fn what_no_probe_times_has_a_stand_in_that_one_does() {
+        for (kind, stands) in unprobed() {
+            assert_eq!(place(&kind), None, "{kind:?}");
+            assert_eq!(stand_in(&kind), Some(stands.clone()), "{kind:?}");
+            assert!(place(&stands).is_some(), "{stands:?}");
+            assert_eq!(stand_in(&stands), None, "it stands for itself");
+        }
+    }
+
+    #[test]
+    fn a_stand_ins_utilisation_is_taken() {
+        let copy = OperatorKind::Copy { elements: 64 };
+        let (class, place) = place(&copy).unwrap();
+        let point = Point { place, kind: copy, seconds: 4.0 };
+        let table = Table { points: [(class, vec![point])].into() };
+        let of = |kind: &OperatorKind| table.utilisation(kind, |_| 1.0);
+        let reduce = OperatorKind::Reduce { elements: 64, results: 8 };
+        assert!((of(&reduce).unwrap() - 0.25).abs() < 1e-12);
+        let softmax =
+            OperatorKind::Softmax { rows: 8, cols: 16, backward: true };
+        assert_eq!(of(&softmax), None, "no softmax was probed");
+    }
+}
