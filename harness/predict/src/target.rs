@@ -483,7 +483,9 @@ fn roofline_times(
     let compute = machine.compute_seconds(kernel);
     let memory = machine.memory_seconds(kernel, held);
     let used = table
-        .utilisation(&kernel.kind, |kind| roofline(machine, kind, precision))
+        .utilisation(&kernel.kind, held, |kind, cached| {
+            roofline(machine, kind, precision, cached)
+        })
         .unwrap_or(1.0);
     // What streams cannot beat the stream, whatever a probe saw of data that
     // a larger cache had kept.
@@ -495,14 +497,16 @@ fn roofline_times(
     Times::held_by(busy, compute + outputs, memory, launch / used)
 }
 
-/// Seconds of an operator alone with its data in memory, at the ceilings.
+/// Seconds of an operator alone with its data in memory, or `cached` in the
+/// last-level cache, at the ceilings.
 fn roofline(
     machine: &Machine,
     kind: &OperatorKind,
     precision: Precision,
+    cached: bool,
 ) -> f64 {
     let kernel = Kernel::alone(kind, precision);
-    let memory = machine.memory_seconds(&kernel, false);
+    let memory = machine.memory_seconds(&kernel, cached);
     machine.compute_seconds(&kernel).max(memory) + machine.launch.value()
 }
 
@@ -535,11 +539,13 @@ fn probed_band(
         let mut others = unit.clone();
         others.efficiency.remove(left_out);
         let table = Table::of(&others, precision);
-        let roof =
-            |kind: &OperatorKind| roofline(machine, kind, ceilings.precision);
-        if let Some(used) = table.utilisation(&kind, roof) {
+        let cached = entry.cached;
+        let roof = |kind: &OperatorKind, cached| {
+            roofline(machine, kind, ceilings.precision, cached)
+        };
+        if let Some(used) = table.utilisation(&kind, cached, roof) {
             let measured = entry.seconds.value.value();
-            errors.push((roof(&kind) / used / measured).ln().abs());
+            errors.push((roof(&kind, cached) / used / measured).ln().abs());
         }
     }
     if errors.len() < 8 {

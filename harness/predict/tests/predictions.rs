@@ -390,6 +390,7 @@ fn probed(noise: f64) -> HardwareProfile {
             precision: Precision::F32,
             threads: None,
             dims: dims.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+            cached: false,
             seconds: measured(Seconds(s * (sign * noise).exp())),
         });
     };
