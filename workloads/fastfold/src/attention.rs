@@ -9,8 +9,8 @@
 //! Fields carry the names of OpenFold's published weights.
 
 use assay_kernels::{
-    Along, Shared, axial_attention, biased_softmax, linear, matmul,
-    residual_add,
+    Activation, Along, Shared, activate, axial_attention, biased_softmax,
+    gated, linear, matmul, residual_add,
 };
 use assay_kit::{LayerNorm, Linear, Parameters};
 use burn::Tensor;
@@ -104,8 +104,8 @@ impl Attention {
             Along::Rows => mixed.permute([0, 2, 1, 3]),
             Along::Columns => mixed.permute([2, 0, 1, 3]),
         }; // [X, Y, H, d]
-        let gate = burn::tensor::activation::sigmoid(part(3));
-        (mixed * gate).reshape([x, y, h * d]) // [X, Y, H d]
+        // [X, Y, H d]
+        gated(part(3), mixed, Activation::Sigmoid).reshape([x, y, h * d])
     }
 }
 
@@ -256,7 +256,7 @@ impl GlobalAttention {
         let mixed = matmul(weights.reshape([r, h, s]), v); // [R, H, d]
         let mixed = mixed.reshape([1, r, h * d]); // [1, R, H d]
         let gate = self.linear_g.forward(x); // [S, R, H d]
-        let gate = burn::tensor::activation::sigmoid(gate);
+        let gate = activate(gate, Activation::Sigmoid);
         self.linear_o.forward(gate * mixed) // [S, R, C]
     }
 }

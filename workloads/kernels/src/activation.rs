@@ -63,10 +63,12 @@ pub enum Activation {
     Exp,
     /// `x / (1 + exp(-1.702 x))`, which is near `gelu`.
     QuickGelu,
+    /// `1 / (1 + exp(-x))`: the gate of AlphaFold's attention.
+    Sigmoid,
 }
 
 impl Activation {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Relu,
         Self::Gelu,
         Self::GeluTanh,
@@ -74,6 +76,7 @@ impl Activation {
         Self::Tanh,
         Self::Exp,
         Self::QuickGelu,
+        Self::Sigmoid,
     ];
 
     /// Its place in the scalars of a recorded operator.
@@ -94,6 +97,7 @@ impl Activation {
             Self::Silu => Elementwise::Silu,
             Self::Tanh => Elementwise::Tanh,
             Self::Exp => Elementwise::Exp,
+            Self::Sigmoid => Elementwise::Sigmoid,
         }
     }
 }
@@ -166,6 +170,7 @@ pub fn activate_plain<const D: usize>(
         Activation::Tanh => tanh(x),
         Activation::Exp => x.exp(),
         Activation::QuickGelu => x.clone() * sigmoid(x * QUICK),
+        Activation::Sigmoid => sigmoid(x),
     }
 }
 
@@ -339,6 +344,10 @@ macro_rules! with_activation {
                     |x: f32| $crate::activation::quick_gelu_parts::<$FMA>(x);
                 $run
             }
+            $crate::activation::Activation::Sigmoid => {
+                let $f = |x: f32| $crate::activation::sigmoid_parts::<$FMA>(x);
+                $run
+            }
         }
     };
 }
@@ -377,6 +386,12 @@ pub(crate) fn silu_parts<const FMA: bool>(x: f32) -> (f32, f32) {
 pub(crate) fn quick_gelu_parts<const FMA: bool>(x: f32) -> (f32, f32) {
     let (s, rest) = math::sigmoid::<FMA>(QUICK * x);
     (x * s, s + QUICK * x * s * rest)
+}
+
+#[inline(always)]
+pub(crate) fn sigmoid_parts<const FMA: bool>(x: f32) -> (f32, f32) {
+    let (s, rest) = math::sigmoid::<FMA>(x);
+    (s, s * rest)
 }
 
 #[inline(always)]

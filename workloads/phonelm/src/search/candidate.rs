@@ -90,6 +90,7 @@ pub(super) fn activation_name(activation: Activation) -> &'static str {
         Activation::Tanh => "tanh",
         Activation::Exp => "exp",
         Activation::QuickGelu => "quick_gelu",
+        Activation::Sigmoid => "sigmoid",
     }
 }
 
