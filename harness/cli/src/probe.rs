@@ -19,6 +19,7 @@ use assay_measure::{
 use assay_schema::{Bytes, BytesPerSecond, Estimate, Host, Precision, Seconds};
 
 use crate::defaults::HOST;
+use crate::device::Place;
 use crate::progress::Progress;
 
 /// How long to look.
@@ -93,7 +94,8 @@ pub(crate) fn probe(
 
     let mut streams = stream::Streams::new(&host);
     let mut gemms = gemm::Gemms::new();
-    let mut shapes = operators::Shapes::new(&cases);
+    let place = Place::cpu();
+    let mut shapes = operators::Shapes::new(&cases, &place);
     for _ in 0..depth.rounds() {
         progress.begin("stream bandwidth");
         streams.round(depth.budget());

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use assay_hardware_profiles::{Efficiency, Unit};
-use assay_measure::{
-    Context, Instruments, Job, Settings, SystemClock, last_level_cache,
-    run_case,
-};
+use assay_measure::{Context, Instruments, Job, SystemClock, run_case};
 use assay_operators::Operator;
 use assay_schema::{Case, Estimate, Event, Outcome, Precision, Seconds};
 use assay_sweep::{expand, parse_plan_file};
 
 use super::{fact, typical};
+use crate::device::Place;
 use crate::progress::Progress;
 use crate::registry;
 use crate::table::si;
@@ -36,14 +34,15 @@ pub(crate) fn cases_of(text: &str, name: &str) -> Result<Vec<Case>> {
 }
 
 /// Every case, and what it took so far.
-pub(crate) struct Shapes {
+pub(crate) struct Shapes<'a> {
     cases: Vec<(Case, Vec<f64>)>,
+    place: &'a Place,
 }
 
-impl Shapes {
-    pub(crate) fn new(cases: &[Case]) -> Self {
+impl<'a> Shapes<'a> {
+    pub(crate) fn new(cases: &[Case], place: &'a Place) -> Self {
         let cases = cases.iter().map(|case| (case.clone(), Vec::new()));
-        Self { cases: cases.collect() }
+        Self { cases: cases.collect(), place }
     }
 
     /// Times each for a while.
@@ -54,16 +53,12 @@ impl Shapes {
         progress: &mut Progress,
     ) -> Result<()> {
         let clock = SystemClock::detect();
-        let context = Context {
-            last_level_cache: last_level_cache(),
-            ..Context::new("cpu", 7)
-        };
         for (case, seconds) in &mut self.cases {
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted: half a measurement is not written");
             }
             progress.begin(&case.to_string());
-            let new = sample(case, budget, &clock, &context, interrupted)?;
+            let new = sample(case, budget, &clock, self.place, interrupted)?;
             let median = assay_statistics::median(&new)?;
             progress.end(&format!("{case}: {}", si(median, "s")));
             seconds.extend(new);
@@ -93,15 +88,21 @@ impl Shapes {
     }
 }
 
-/// Steady samples of one case, its answer checked first.
+/// Steady samples of one case, its answer checked first: of the whole call on
+/// the processor, of the device's own time on a GPU.
 fn sample(
     case: &Case,
     budget: Seconds,
     clock: &SystemClock,
-    context: &Context,
+    place: &Place,
     interrupted: &AtomicBool,
 ) -> Result<Vec<f64>> {
     let workload = registry::workload(case)?;
+    let context = &Context {
+        last_level_cache: place.cache(),
+        ..Context::new(place.name(), 7)
+    };
+    let part = place.kernel_part();
     let job = Job { workload, case, context, work: None };
     let instruments =
         Instruments { clock, meters: &mut [], allocations: None, interrupted };
@@ -109,13 +110,13 @@ fn sample(
     let mut keep = |event: Event| -> Result<()> {
         if let Event::Sample(batch) = event
             && !batch.warm_up
-            && batch.part == "step"
+            && batch.part == part
         {
             samples.extend(batch.seconds);
         }
         Ok(())
     };
-    let settings = Settings::with_budget(budget);
+    let settings = place.settings(budget);
     match run_case(job, &settings, instruments, &mut keep)? {
         Outcome::Finished(_) => Ok(samples),
         Outcome::Failed(why) | Outcome::Skipped(why) => bail!("{case}: {why}"),
