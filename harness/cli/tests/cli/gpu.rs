@@ -14,7 +14,11 @@ fn with_adapter(test: &str) -> Option<Place> {
         println!("skipped: {test}: {}", said.err.trim());
         return None;
     }
-    assert!(said.err.contains("no such adapter; found: wgpu:0"), "{}", said.err);
+    assert!(
+        said.err.contains("no such adapter; found: wgpu:0"),
+        "{}",
+        said.err
+    );
     Some(place)
 }
 
