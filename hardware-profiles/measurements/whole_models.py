@@ -98,19 +98,28 @@ def neusight(row, forwards):
     if row.model == "gpt3_xl":
         note = "uncertain: width 3072, as its 24 heads of 128 need; the source's configuration was not seen"
     elif phase == "train-step":
-        forward = forwards.get(step(row), 0.0)
-        share = forward / (row.seconds - forward)
-        if share > MOST_FORWARD:
-            note = f"suspect: the forward half takes {share:.2f} of the backward one's time"
+        note = doubt(row, forwards.get(step(row)))
     return Whole(
         f"slm/{name}/{phase}", "graph" if "fusion" in row.engine else "eager", row.seconds, "f32", note,
         file, batch=int(row.cells["batch"]), prompt=int(row.cells["prompt_len"]),
     )  # fmt: skip
 
 
+def doubt(row, forward):
+    """What a training step's forward half says against it; "" if nothing."""
+    if forward is None:
+        return "uncertain: no forward half"
+    share = forward / (row.seconds - forward)
+    if share > MOST_FORWARD:
+        return f"suspect: the forward half takes {share:.2f} of the backward one's time"
+    return ""
+
+
 def step(row):
-    """What a training step and its forward half have in common."""
-    return row.cells["device"], row.model, row.cells["batch"]
+    """What a training step and its forward half have in common. The source
+    gives the engine's version with the first and not with the second."""
+    engine = re.sub(r"^pytorch[\d.]+", "pytorch", row.engine)
+    return row.cells["device"], row.cells["device_count"], engine, row.model, row.cells["batch"], row.cells["prompt_len"]
 
 
 def decode(row, _):

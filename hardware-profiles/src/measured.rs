@@ -94,6 +94,9 @@ pub struct Efficiency {
     pub threads: Option<u32>,
     /// Axis to value, e.g. `{ m = 64, n = 2048, k = 1024 }`.
     pub dims: BTreeMap<String, f64>,
+    /// Whether its inputs lay in the last-level cache; in memory otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Time of one call.
     pub seconds: Fact<Seconds>,
 }

@@ -79,7 +79,9 @@ pub(crate) fn probe(
     let clock = SystemClock::detect();
     let timer = timer_report(&clock);
     let cases = operators::cases()?;
-    let steps = depth.rounds() * (cases.len() + 2);
+    let place = Place::cpu();
+    let mut shapes = operators::Shapes::new(&cases, &place).and_cached()?;
+    let steps = depth.rounds() * (shapes.count() + 2);
     let mut progress = Progress::new(steps as u64);
 
     let mut unit = Unit::new(architecture(&host));
@@ -94,8 +96,6 @@ pub(crate) fn probe(
 
     let mut streams = stream::Streams::new(&host);
     let mut gemms = gemm::Gemms::new();
-    let place = Place::cpu();
-    let mut shapes = operators::Shapes::new(&cases, &place);
     for _ in 0..depth.rounds() {
         progress.begin("stream bandwidth");
         streams.round(depth.budget());

@@ -78,7 +78,7 @@ pub(crate) fn burst<C: Clock, S: Session + ?Sized>(
         if left == 0 {
             let left_out = watch.untimed_ticks() - untimed;
             let ticks = end.saturating_sub(start).saturating_sub(left_out);
-            tape.ticks.push(ticks);
+            tape.ticks.push(watch.earlier_ticks().unwrap_or(ticks));
             watch.next_sample();
         }
         if progress == Progress::Done {

@@ -33,6 +33,8 @@ pub struct Watch<'a> {
     keep_last: bool,
     /// Ticks to leave out, in all.
     untimed: u64,
+    /// Ticks of the sample under way that an earlier run took in its place.
+    earlier: Option<u64>,
     tapes: Vec<Tape>,
     spare: Vec<Vec<PartSample>>,
     qualities: Vec<Quality>,
@@ -80,6 +82,7 @@ impl<'a> Watch<'a> {
             pooled: false,
             keep_last: false,
             untimed: 0,
+            earlier: None,
             tapes: Vec::with_capacity(TAPES),
             spare: Vec::new(),
             qualities: Vec::new(),
@@ -147,6 +150,13 @@ impl<'a> Watch<'a> {
         let end = self.clock.now();
         self.untimed += end.saturating_sub(start);
         result
+    }
+
+    /// The iteration only reads back what an earlier run made: its sample is
+    /// the time that the work took then. For studies, whose iterations are a
+    /// sample each.
+    pub fn took_earlier(&mut self, time: Seconds) {
+        self.earlier = Some(self.clock.ticks(time));
     }
 
     /// One watch for each of `count` ranks, to be sent to their threads. The
@@ -230,6 +240,12 @@ impl<'a> Watch<'a> {
     #[inline]
     pub(crate) fn untimed_ticks(&self) -> u64 {
         self.untimed
+    }
+
+    /// What stands in the place of the sample's own time, if anything does.
+    #[inline]
+    pub(crate) fn earlier_ticks(&mut self) -> Option<u64> {
+        self.earlier.take()
     }
 
     /// The iteration is over.

@@ -84,10 +84,11 @@ pub(crate) struct RuntimeConstants {
     /// Whether scores of attention stand in memory where no matrix unit is.
     #[serde(default)]
     pub(crate) stores_scores: bool,
-    /// How often what is no product moves its activations in a network with
-    /// convolutions on the matrix unit; 1 as the graph says.
+    /// How often element-wise operators, copies and layer and group norms move
+    /// their activations in a network with convolutions on the matrix unit; 1
+    /// as the graph says.
     #[serde(default = "once")]
-    pub(crate) pictures: f64,
+    pub(crate) activation_moves: f64,
     #[serde(rename = "source")]
     _source: String,
 }

@@ -2,7 +2,7 @@
 //! operators fused into their producers where the runtime fuses, identical
 //! kernels counted once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use assay_schema::{Precision, Runtime};
 use assay_trace::{Elementwise, Graph, Operator, OperatorKind, Role};
@@ -108,6 +108,27 @@ pub(crate) struct Launches {
     /// For each operator of the graph, the kernel that runs it, and its share
     /// of that kernel's time.
     pub(crate) of_operator: Vec<(usize, f64)>,
+    /// Bytes that one run finds as the one before left them: weights, inputs,
+    /// caches, optimizer state. Each storage counts once, however often it is
+    /// read or written.
+    pub(crate) lasting_bytes: f64,
+}
+
+/// What a run of a graph touches of the storages that outlive it: of each the
+/// most that one use moves (of a table the rows that are picked).
+fn lasting_bytes(graph: &Graph, precision: Precision) -> f64 {
+    let mut touched: BTreeMap<usize, f64> = BTreeMap::new();
+    for op in &graph.operators {
+        for used in op.inputs.iter().chain(&op.outputs) {
+            let root = graph.tensors[used.tensor].storage;
+            if graph.tensors[root].role.is_persistent() {
+                let bytes = graph.bytes(used.tensor, used.elements, precision);
+                let most = touched.entry(root).or_default();
+                *most = most.max(bytes);
+            }
+        }
+    }
+    touched.values().sum()
 }
 
 fn fuses(kind: &OperatorKind) -> bool {
@@ -185,12 +206,15 @@ impl Launches {
         })
     }
 
+    /// How many kernels are launched. A graph's views are no operators
+    /// (`assay_trace` resolves them), so each of its kernels does work.
+    pub(crate) fn count(&self) -> u64 {
+        self.kernels.iter().map(|kernel| kernel.count).sum()
+    }
+
     /// Whether it is one operator, of which a runtime shows the kernel.
     pub(crate) fn is_alone(&self, runtime: Runtime) -> bool {
-        let launched = self.kernels.iter();
-        let launched = launched.filter(|k| k.kind != OperatorKind::View);
-        runtime == Runtime::Kernel
-            && launched.map(|kernel| kernel.count).sum::<u64>() == 1
+        runtime == Runtime::Kernel && self.count() == 1
     }
 
     pub(crate) fn new(graph: &Graph, precision: Precision, fuse: bool) -> Self {
@@ -230,7 +254,8 @@ impl Launches {
                 of_operator[member] = (index, share);
             }
         }
-        Self { kernels, of_operator }
+        let lasting_bytes = lasting_bytes(graph, precision);
+        Self { kernels, of_operator, lasting_bytes }
     }
 }
 
@@ -298,7 +323,7 @@ fn kernel(
 
 #[cfg(test)]
 mod tests {
-    use assay_trace::capture;
+    use assay_trace::{Elements, Pass, TensorInfo, Use, capture};
     use burn::tensor::Tensor;
     use burn::tensor::activation::relu;
 
@@ -342,10 +367,6 @@ mod tests {
         Launches::new(graph, Precision::F32, fuse)
     }
 
-    fn count(launches: &Launches) -> u64 {
-        launches.kernels.iter().map(|kernel| kernel.count).sum()
-    }
-
     fn bytes(launches: &Launches) -> f64 {
         let each = |k: &Kernel| k.bytes() * k.count as f64;
         launches.kernels.iter().map(each).sum()
@@ -359,7 +380,7 @@ mod tests {
             assert_eq!(few.kernels.len(), many.kernels.len(), "fuse {fuse}");
             assert!(many.kernels.len() <= 6, "{}", many.kernels.len());
             // What is launched grows with the model, what is priced does not.
-            assert_eq!(count(&many), 100 * count(&few));
+            assert_eq!(many.count(), 100 * few.count());
         }
         assert_eq!(layered(300).operators.len(), 900);
     }
@@ -370,10 +391,10 @@ mod tests {
         // Product, relu and sum in one kernel: it reads x twice (product and
         // sum) and the weight, and writes x's successor.
         let fused = launched(&graph, true);
-        assert_eq!(count(&fused), 1);
+        assert_eq!(fused.count(), 1);
         assert_eq!(fused.kernels[0].kind, graph.operators[0].kind);
         assert_eq!(bytes(&fused), 4.0 * (32.0 + 64.0 + 32.0 + 32.0));
-        assert_eq!(count(&launched(&graph, false)), 3);
+        assert_eq!(launched(&graph, false).count(), 3);
     }
 
     #[test]
@@ -389,7 +410,7 @@ mod tests {
             let y = x.matmul(weight());
             vec![y.clone().exp(), y.log()]
         });
-        assert_eq!(count(&launched(&graph, true)), 3);
+        assert_eq!(launched(&graph, true).count(), 3);
     }
 
     #[test]
@@ -402,7 +423,7 @@ mod tests {
         let (plain, fused) = (launched(&graph, false), launched(&graph, true));
         // The exponential cannot take the product's place: its transpose is
         // still to be read.
-        assert_eq!(count(&fused), count(&plain));
+        assert_eq!(fused.count(), plain.count());
         assert_eq!(bytes(&fused), bytes(&plain));
     }
 
@@ -416,6 +437,91 @@ mod tests {
         // Reads x and the weight; writes the product and its exponential.
         let least = 4.0 * (32.0 + 64.0 + 32.0 + 32.0);
         assert!(bytes(&fused) >= least, "{}", bytes(&fused));
+    }
+
+    #[test]
+    fn a_weight_that_is_used_twice_lasts_once() {
+        let graph = traced(|x, weight| {
+            let shared = weight();
+            let y = x.matmul(shared.clone());
+            vec![y.matmul(shared)]
+        });
+        let launches = launched(&graph, false);
+        let weights = |k: &Kernel| k.weight_bytes * k.count as f64;
+        let read: f64 = launches.kernels.iter().map(weights).sum();
+        assert_eq!(read, 4.0 * 2.0 * 64.0);
+        assert_eq!(launches.lasting_bytes, 4.0 * (32.0 + 64.0));
+    }
+
+    /// A training step of one product: forward, the weight's gradient, and an
+    /// update in place with two values of state a parameter.
+    fn step() -> Graph {
+        let tensor = |elements, storage, role| TensorInfo {
+            elements,
+            rank: 2,
+            kind: Elements::Float,
+            storage,
+            role,
+            contiguous: true,
+        };
+        let uses = |tensors: &[(usize, u64)]| {
+            let of = |&(tensor, elements)| Use { tensor, elements };
+            tensors.iter().map(of).collect::<Vec<_>>()
+        };
+        let operator = |pass, inputs, outputs, kind| Operator {
+            kind,
+            module: 0,
+            pass,
+            inputs,
+            outputs,
+            scratch_bytes: 0,
+        };
+        let product = |m, n, k| OperatorKind::Matmul { batch: 1, m, n, k };
+        Graph {
+            tensors: vec![
+                tensor(32, 0, Role::Input),
+                tensor(64, 1, Role::Weight),
+                tensor(64, 2, Role::OptimizerState),
+                tensor(64, 3, Role::OptimizerState),
+                tensor(32, 4, Role::Activation),
+                tensor(64, 5, Role::Gradient),
+                tensor(64, 1, Role::Weight),
+                tensor(64, 2, Role::OptimizerState),
+                tensor(64, 3, Role::OptimizerState),
+            ],
+            operators: vec![
+                operator(
+                    Pass::Forward,
+                    uses(&[(0, 32), (1, 64)]),
+                    uses(&[(4, 32)]),
+                    product(4, 8, 8),
+                ),
+                operator(
+                    Pass::Backward,
+                    uses(&[(0, 32), (4, 32)]),
+                    uses(&[(5, 64)]),
+                    product(8, 8, 4),
+                ),
+                operator(
+                    Pass::Optimizer,
+                    uses(&[(1, 64), (5, 64), (2, 64), (3, 64)]),
+                    uses(&[(6, 64), (7, 64), (8, 64)]),
+                    OperatorKind::Optimizer {
+                        elements: 64,
+                        flops_per_element: 12,
+                    },
+                ),
+            ],
+            modules: vec![String::new()],
+            outputs: vec![6, 7, 8],
+        }
+    }
+
+    #[test]
+    fn of_a_training_step_weights_and_two_states_last() {
+        let launches = launched(&step(), false);
+        // The gradient is made anew by each step; the input is given.
+        assert_eq!(launches.lasting_bytes, 4.0 * (3.0 * 64.0 + 32.0));
     }
 
     #[test]

@@ -30,7 +30,8 @@ struct DeclaredClass {
     /// Name in tables.
     #[serde(rename = "title")]
     _title: String,
-    /// The class whose constants it takes, at `times`.
+    /// The class whose joint constants it takes, at `times`. Of that one's
+    /// families it takes what it lists itself, of its band nothing.
     like: Option<String>,
     #[serde(default)]
     times: BTreeMap<String, f64>,
@@ -56,7 +57,7 @@ struct Declaration {
     low: Option<f64>,
     high: Option<f64>,
     /// The least that an overlay or a family may make of it; half of `low`
-    /// unless stated.
+    /// below it unless stated.
     least: Option<f64>,
 }
 
@@ -171,9 +172,9 @@ pub(crate) struct Entry {
     pub(crate) device: Vec<(usize, f64)>,
     /// The deviations that an overlay expects, in the order of `device`.
     pub(crate) overlay: Vec<f64>,
-    /// The least of each constant after multipliers; `None` for what is not
-    /// fitted.
-    least: Vec<Option<f64>>,
+    /// The least and the most of each constant after multipliers; `None` for
+    /// what is not fitted.
+    reach: Vec<Option<(f64, f64)>>,
     /// Indices that a family may move.
     pub(crate) family: Vec<usize>,
     /// Joint values.
@@ -284,11 +285,14 @@ impl Entry {
                     own.unwrap_or(deviation * OVERLAY)
                 })
                 .collect(),
-            least: Vec::new(),
+            reach: Vec::new(),
             family: declared.family.iter().map(at).collect::<Result<_, _>>()?,
             joint: Vec::new(),
             families: BTreeMap::new(),
-            band: fitted.map_or_else(Default::default, |f| f.band.clone()),
+            // What rows say of the other class, they do not say of this one.
+            band: fitted
+                .filter(|_| declared.like.is_none())
+                .map_or_else(Default::default, |fitted| fitted.band.clone()),
         };
         for &name in names {
             let is = constants.get(name).ok_or_else(|| {
@@ -300,9 +304,13 @@ impl Entry {
                 .copied()
                 .unwrap_or(is.prior);
             entry.prior.push(is.prior * times);
-            entry.bounds.push(is.low.zip(is.high));
-            let least = is.least.or(is.low.map(|low| low * 0.5));
-            entry.least.push(least);
+            let bounds = is.low.zip(is.high);
+            entry.bounds.push(bounds.map(|(l, h)| (l * times, h * times)));
+            entry.reach.push(bounds.map(|(low, high)| {
+                // An exponent's bound may lie below 0.
+                let least = is.least.unwrap_or(low - 0.5 * low.abs());
+                (least * times, (high + 0.5 * high.abs()) * times)
+            }));
             entry.joint.push(value * times);
         }
         for (&family, is) in fitted.iter().flat_map(|f| &f.family) {
@@ -316,9 +324,20 @@ impl Entry {
             }
             let mut times = vec![1.0; names.len()];
             for (name, value) in &is.times {
-                times[at(name)?] = *value;
+                let at = at(name)?;
+                if entry.family.contains(&at) {
+                    times[at] = *value;
+                } else if declared.like.is_none() {
+                    return Err(format!(
+                        "fitted.toml: {}: family {family}: `{name}` is not \
+                         among `family` of classes.toml",
+                        class.name()
+                    ));
+                }
             }
-            entry.families.insert(family, times);
+            if !entry.family.is_empty() {
+                entry.families.insert(family, times);
+            }
         }
         Ok(entry)
     }
@@ -335,7 +354,8 @@ impl Entry {
         // What an overlay's own rows have to say of the band.
         let mut own_band = None;
         if let Some(times) = self.families.get(&family) {
-            self.multiply(&mut values, times.iter().copied().enumerate());
+            let moved = self.family.iter().map(|&at| (at, times[at]));
+            self.multiply(&mut values, moved);
             distance = Distance::Family;
         }
         if let Some(own) = overlay.and_then(|o| o.classes.get(class.name())) {
@@ -374,8 +394,8 @@ impl Entry {
         ((-band.low.ln()).max(0.03), band.high.ln().max(0.03))
     }
 
-    /// Multiplies values. What has bounds stays between its least (half the
-    /// low one unless stated) and one and a half of the high one.
+    /// Multiplies values. What has bounds stays within them and half of each
+    /// beyond (below: within its `least` where that is stated).
     pub(crate) fn multiply(
         &self,
         values: &mut [f64],
@@ -383,10 +403,8 @@ impl Entry {
     ) {
         for (at, times) in times {
             values[at] *= times;
-            if let Some((_, high)) = self.bounds[at]
-                && let Some(least) = self.least[at]
-            {
-                values[at] = values[at].clamp(least, high * 1.5);
+            if let Some((least, most)) = self.reach[at] {
+                values[at] = values[at].clamp(least, most);
             }
         }
     }
@@ -405,9 +423,6 @@ mod tests {
             for (at, name) in class.constants().iter().enumerate() {
                 let value = entry.joint[at];
                 let Some((low, high)) = entry.bounds[at] else { continue };
-                // A class that is like another has a share of its values; an
-                // exponent's bound may lie below 0.
-                let low = low.min(low * 0.6);
                 assert!(
                     (low..=high).contains(&value),
                     "{} {name}: {value}",
@@ -415,6 +430,64 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_family_moves_what_it_may_and_nothing_else() {
+        let library = Library::get().unwrap();
+        let mut families = 0;
+        for class in Class::ALL {
+            let entry = library.entry(class);
+            for (&family, times) in &entry.families {
+                let values = entry.resolve(class, family, None).values;
+                for (at, name) in class.constants().iter().enumerate() {
+                    let may = entry.family.contains(&at);
+                    let by = if may { times[at] } else { 1.0 };
+                    let expected = entry.joint[at] * by;
+                    assert_eq!(values[at], expected, "{name} {family}");
+                }
+                families += 1;
+            }
+        }
+        assert!(families > 5, "{families}");
+    }
+
+    #[test]
+    fn a_multiplier_of_1_changes_no_constant_below_0_either() {
+        let entry = Library::get().unwrap().entry(Class::MatmulVector);
+        let names = Class::MatmulVector.constants();
+        let at = names.iter().position(|n| *n == "kappa_opc").unwrap();
+        let low = entry.bounds[at].unwrap().0;
+        assert!(low < 0.0, "{low}");
+        for start in [low, 0.5 * low, entry.joint[at]] {
+            let mut values = entry.joint.clone();
+            values[at] = start;
+            entry.multiply(&mut values, std::iter::once((at, 1.0)));
+            assert_eq!(values[at], start);
+            entry.multiply(&mut values, std::iter::once((at, 10.0)));
+            assert!(values[at] >= 1.5 * low, "{}", values[at]);
+        }
+    }
+
+    #[test]
+    fn a_class_like_another_has_a_share_of_it_but_not_its_rows() {
+        let library = Library::get().unwrap();
+        let conv = library.entry(Class::ConvVector);
+        let product = library.entry(Class::MatmulVector);
+        let names = Class::ConvVector.constants();
+        let ec = names.iter().position(|name| *name == "ec").unwrap();
+        let share = conv.joint[ec] / product.joint[ec];
+        assert!((0.1..0.9).contains(&share), "{share}");
+        let (low, high) = conv.bounds[ec].unwrap();
+        let (of_low, of_high) = product.bounds[ec].unwrap();
+        assert!((low / of_low - share).abs() < 1e-12, "{low} {of_low}");
+        assert!((high / of_high - share).abs() < 1e-12, "{high} {of_high}");
+        assert!(!product.families.is_empty() && conv.families.is_empty());
+        for distance in Distance::ALL {
+            assert_eq!(conv.band(distance), (UNKNOWN_BAND, UNKNOWN_BAND));
+        }
+        let own = conv.resolve(Class::ConvVector, Architecture::Volta, None);
+        assert_eq!(own.distance, Distance::New);
     }
 
     #[test]
@@ -460,22 +533,34 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_family_of_one_device_is_refused() {
-        let fitted = r#"
+    /// What is wrong with a family of softmax.
+    fn refused(family: &str) -> String {
+        let fitted = format!(
+            r#"
             format_version = 1
-            fit = { id = "x", command = "x", data = "x" }
+            fit = {{ id = "x", command = "x", data = "x" }}
             [class.softmax]
             fit = "x"
             rows = 9
             devices = 3
-            values = {}
+            values = {{}}
             [class.softmax.family.volta]
-            devices = 1
-            times = { em = 1.1 }
-        "#;
+            {family}
+        "#
+        );
         let declared = include_str!("../constants/classes.toml");
-        let error = Library::read(declared, fitted).unwrap_err();
+        Library::read(declared, &fitted).unwrap_err()
+    }
+
+    #[test]
+    fn a_family_of_one_device_is_refused() {
+        let error = refused("devices = 1\ntimes = { em = 1.1 }");
         assert!(error.contains("volta has 1 device"), "{error}");
+    }
+
+    #[test]
+    fn a_family_that_moves_what_it_may_not_is_refused() {
+        let error = refused("devices = 2\ntimes = { sfu = 1.1 }");
+        assert!(error.contains("volta: `sfu` is not among"), "{error}");
     }
 }

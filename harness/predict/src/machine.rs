@@ -13,6 +13,7 @@ use assay_trace::OperatorKind;
 use crate::PredictError;
 use crate::constants::{Class, Constants};
 use crate::kernels::Kernel;
+use crate::networks::Network;
 use crate::serving::Served;
 
 /// Ceilings of one unit at one precision.
@@ -27,10 +28,11 @@ pub(crate) struct Machine {
     /// The same within the last-level cache, where that is known.
     cache_bandwidth: Option<BytesPerSecond>,
     cache_bytes: f64,
+    /// What nothing beats, as the profile has it, no share taken off: from
+    /// memory, and from the last-level cache where that was probed.
+    limits: (BytesPerSecond, Option<BytesPerSecond>),
     /// Least time of a kernel.
     pub(crate) launch: Seconds,
-    /// Least time of what computes nothing.
-    view: Seconds,
     /// Time of a product's output beside arithmetic and traffic; 0 unless a
     /// calibration found it.
     output: Seconds,
@@ -72,20 +74,19 @@ impl Machine {
             .as_ref()
             .filter(|fact| fact.is_measured())
             .map_or(Seconds(class.launch_s), |fact| fact.value);
+        let cache = unit.stream(Level::Llc).map(|fact| fact.value);
         Ok(Self {
             matrix: reach(matrix_peak, class.compute) * share,
             vector: reach(vector, class.compute),
             bandwidth,
-            cache_bandwidth: unit
-                .stream(Level::Llc)
-                .map(|fact| fact.value * constants.measured.memory),
+            cache_bandwidth: cache.map(|rate| rate * constants.measured.memory),
+            limits: (profile.memory.bandwidth.value, cache),
             cache_bytes: unit
                 .cache
                 .llc
                 .as_ref()
                 .map_or(0.0, |fact| fact.value.value()),
             launch,
-            view: launch,
             output: Seconds(0.0),
             attention_share: class.attention / class.compute,
             conv_share: class.conv / class.compute,
@@ -103,14 +104,6 @@ impl Machine {
             output: Seconds(reference * by.output),
             ..self.clone()
         })
-    }
-
-    /// Least time of a kernel of a kind.
-    pub(crate) fn launch_of(&self, kind: &OperatorKind) -> f64 {
-        match kind {
-            OperatorKind::View => self.view.value(),
-            _ => self.launch.value(),
-        }
     }
 
     /// Seconds of a product's outputs, beside arithmetic and traffic: on a CPU
@@ -138,12 +131,19 @@ impl Machine {
         kernel.flops / rate.value() + kernel.fused_flops / self.vector.value()
     }
 
+    /// Whether so many bytes stay in the last-level cache, all that is to stay
+    /// there at once: two thirds of it at most, and none where the cache's
+    /// bandwidth is not known.
+    fn fits(&self, bytes: f64) -> bool {
+        self.cache_bandwidth.is_some() && bytes * 1.5 < self.cache_bytes
+    }
+
     /// Whether the last-level cache holds what a network's runs leave one
-    /// another, two thirds of it at most: then no run waits for memory.
-    pub(crate) fn holds(&self, bytes: f64) -> bool {
-        self.cache_bandwidth.is_some()
-            && bytes > 0.0
-            && bytes * 1.5 < self.cache_bytes
+    /// another, beside the largest tensor that a run makes: then no run waits
+    /// for memory.
+    pub(crate) fn holds(&self, network: Network) -> bool {
+        let lasting = network.lasting_bytes;
+        lasting > 0.0 && self.fits(lasting + network.largest_made)
     }
 
     /// The stream from where weights and inputs lie: memory, or the
@@ -156,13 +156,23 @@ impl Machine {
         }
     }
 
+    /// What that stream cannot beat: the same bandwidths as they are stated or
+    /// were probed, without the share that an ordinary kernel reaches.
+    pub(crate) fn limit(&self, held: bool) -> f64 {
+        let (memory, cache) = self.limits;
+        match cache {
+            Some(cache) if held => cache.value().max(memory.value()),
+            _ => memory.value(),
+        }
+    }
+
     /// Seconds of traffic: weights, inputs and caches come from memory, or
-    /// from the last-level cache where it `held` them; what the step itself
-    /// makes stays in that cache when it fits two thirds of it and the
-    /// cache's bandwidth is known.
+    /// from the last-level cache where it `held` them (and then what is made
+    /// fits beside them); what the step itself makes stays in that cache where
+    /// it fits alone.
     pub(crate) fn memory_seconds(&self, kernel: &Kernel, held: bool) -> f64 {
         let lasting = self.stream(held);
-        let made = self.stream(kernel.largest_made * 1.5 < self.cache_bytes);
+        let made = self.stream(held || self.fits(kernel.largest_made));
         kernel.weight_bytes / (lasting * self.dequantise)
             + kernel.cold_bytes / lasting
             + kernel.made_bytes / made
@@ -235,6 +245,84 @@ fn bandwidth(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A unit of 12 MB of cache at 400 GB/s, 95 % of them reached, over memory
+    /// of 50 GB/s, of which 40 are.
+    fn cached() -> Machine {
+        let probed = BytesPerSecond(400e9);
+        Machine {
+            matrix: FlopsPerSecond(1e12),
+            vector: FlopsPerSecond(1e12),
+            bandwidth: BytesPerSecond(40e9),
+            cache_bandwidth: Some(probed * 0.95),
+            cache_bytes: 12e6,
+            limits: (BytesPerSecond(50e9), Some(probed)),
+            launch: Seconds(1e-6),
+            output: Seconds(0.0),
+            attention_share: 1.0,
+            conv_share: 1.0,
+            dequantise: 1.0,
+        }
+    }
+
+    fn network(lasting_bytes: f64, largest_made: f64) -> Network {
+        Network {
+            whole: true,
+            lasting_bytes,
+            largest_made,
+            ..Network::default()
+        }
+    }
+
+    #[test]
+    fn what_lasts_and_what_is_made_share_two_thirds_of_the_cache() {
+        let machine = cached();
+        assert!(machine.holds(network(5e6, 2.9e6)));
+        assert!(!machine.holds(network(5e6, 3.1e6)));
+        assert!(!machine.holds(network(0.0, 1e6)), "an operator alone");
+        let unknown = Machine { cache_bandwidth: None, ..machine };
+        assert!(!unknown.holds(network(1e6, 0.0)));
+    }
+
+    #[test]
+    fn what_is_held_streams_from_the_cache_and_nothing_beats_the_profile() {
+        let machine = cached();
+        let from = |held| (machine.stream(held), machine.limit(held));
+        assert_eq!(from(false), (40e9, 50e9));
+        assert!((machine.stream(true) / 380e9 - 1.0).abs() < 1e-12);
+        assert_eq!(machine.limit(true), 400e9);
+        // A cache that was probed to be slower than memory does not slow.
+        let slow = Machine {
+            cache_bandwidth: Some(BytesPerSecond(10e9)),
+            limits: (BytesPerSecond(50e9), Some(BytesPerSecond(11e9))),
+            ..machine
+        };
+        assert_eq!((slow.stream(true), slow.limit(true)), (40e9, 50e9));
+    }
+
+    #[test]
+    fn a_tensor_of_the_step_stays_in_the_cache_where_it_fits() {
+        let machine = cached();
+        let kind = OperatorKind::Copy { elements: 1 };
+        let kernel = |largest_made| Kernel {
+            weight_bytes: 0.0,
+            cold_bytes: 1e6,
+            made_bytes: 1e6,
+            largest_made,
+            ..Kernel::alone(&kind, Precision::F32)
+        };
+        let seconds =
+            |made, held| machine.memory_seconds(&kernel(made), held) * 1e6;
+        let (memory, cache) = (1e12 / 40e9, 1e12 / 380e9);
+        for (made, held, expected) in [
+            (1e6, false, memory + cache),
+            (9e6, false, 2.0 * memory),
+            (1e6, true, 2.0 * cache),
+        ] {
+            let off = seconds(made, held) / expected - 1.0;
+            assert!(off.abs() < 1e-12, "{made} {held}: {off}");
+        }
+    }
 
     #[test]
     fn factors_are_read_as_they_were_written() {

@@ -8,6 +8,8 @@
 //! neighbours', in the space of the logarithms of its dimensions, with weights
 //! 1 / distance squared.
 
+use std::collections::BTreeMap;
+
 use assay_hardware_profiles::Unit;
 use assay_schema::Precision;
 use assay_trace::{Elementwise, OperatorKind};
@@ -224,10 +226,11 @@ pub(crate) fn entry_kind(
     })
 }
 
-/// The probed points of a unit, by class.
+/// The probed points of a unit, by class and by whether their inputs lay in
+/// the last-level cache.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
-    points: std::collections::BTreeMap<String, Vec<Point>>,
+    points: BTreeMap<(String, bool), Vec<Point>>,
 }
 
 impl Table {
@@ -242,11 +245,9 @@ impl Table {
                 && let Some((class, place)) = place(&kind)
             {
                 let seconds = entry.seconds.value.value();
-                table.points.entry(class).or_default().push(Point {
-                    place,
-                    kind,
-                    seconds,
-                });
+                let key = (class, entry.cached);
+                let point = Point { place, kind, seconds };
+                table.points.entry(key).or_default().push(point);
             }
         }
         table
@@ -257,16 +258,23 @@ impl Table {
         self.points.is_empty()
     }
 
-    /// The utilisation of an operator: roofline time over real time.
-    /// `roofline` gives a probed operator's roofline in seconds. `None` where
-    /// nothing like it was probed.
+    /// The utilisation of an operator: roofline time over real time. With
+    /// inputs in the last-level cache (`cached`) of points that had theirs
+    /// there, if there are any. `roofline` gives a probed operator's roofline
+    /// in seconds, its inputs in that cache or not. `None` where nothing like
+    /// it was probed.
     pub(crate) fn utilisation(
         &self,
         kind: &OperatorKind,
-        roofline: impl Fn(&OperatorKind) -> f64,
+        cached: bool,
+        roofline: impl Fn(&OperatorKind, bool) -> f64,
     ) -> Option<f64> {
         let (class, here) = place(kind).or_else(|| place(&stand_in(kind)?))?;
-        let points = self.points.get(&class)?;
+        let (points, cached) =
+            [cached, false].into_iter().find_map(|cached| {
+                let points = self.points.get(&(class.clone(), cached))?;
+                Some((points, cached))
+            })?;
         let mut near: Vec<(f64, &Point)> = points
             .iter()
             .map(|point| {
@@ -284,8 +292,89 @@ impl Table {
         for (squared, point) in near {
             let weight = 1.0 / (squared + 0.01);
             weights += weight;
-            sum += weight * (roofline(&point.kind) / point.seconds).ln();
+            let roof = roofline(&point.kind, cached);
+            sum += weight * (roof / point.seconds).ln();
         }
         Some((sum / weights).exp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kinds that no probe times, each with what stands for it.
+    fn unprobed() -> Vec<(OperatorKind, OperatorKind)> {
+        let softmax =
+            |backward| OperatorKind::Softmax { rows: 8, cols: 16, backward };
+        let norm =
+            |backward| OperatorKind::LayerNorm { rows: 8, cols: 16, backward };
+        let copy = OperatorKind::Copy { elements: 64 };
+        let pair = OperatorKind::Elementwise {
+            op: Elementwise::Add,
+            elements: 64,
+            operands: 2,
+        };
+        let loss =
+            OperatorKind::CrossEntropy { rows: 8, cols: 16, backward: true };
+        let update =
+            OperatorKind::Optimizer { elements: 64, flops_per_element: 12 };
+        vec![
+            (softmax(true), softmax(false)),
+            (norm(true), norm(false)),
+            (loss, softmax(false)),
+            (update, pair),
+            (OperatorKind::Reduce { elements: 64, results: 8 }, copy.clone()),
+            (OperatorKind::Pool { elements: 64, results: 16 }, copy.clone()),
+            (OperatorKind::Create { elements: 64 }, copy),
+        ]
+    }
+
+    #[test]
+    fn what_no_probe_times_has_a_stand_in_that_one_does() {
+        for (kind, stands) in unprobed() {
+            assert_eq!(place(&kind), None, "{kind:?}");
+            assert_eq!(stand_in(&kind), Some(stands.clone()), "{kind:?}");
+            assert!(place(&stands).is_some(), "{stands:?}");
+            assert_eq!(stand_in(&stands), None, "it stands for itself");
+        }
+    }
+
+    #[test]
+    fn a_stand_ins_utilisation_is_taken() {
+        let copy = OperatorKind::Copy { elements: 64 };
+        let (class, place) = place(&copy).unwrap();
+        let point = Point { place, kind: copy, seconds: 4.0 };
+        let table = Table { points: [((class, false), vec![point])].into() };
+        let of =
+            |kind: &OperatorKind| table.utilisation(kind, false, |_, _| 1.0);
+        let reduce = OperatorKind::Reduce { elements: 64, results: 8 };
+        assert!((of(&reduce).unwrap() - 0.25).abs() < 1e-12);
+        let softmax =
+            OperatorKind::Softmax { rows: 8, cols: 16, backward: true };
+        assert_eq!(of(&softmax), None, "no softmax was probed");
+    }
+
+    #[test]
+    fn inputs_in_the_cache_ask_points_that_had_theirs_there() {
+        let kinds = [64, 128].map(|elements| OperatorKind::Copy { elements });
+        let point = |kind: &OperatorKind, seconds| {
+            let (class, place) = place(kind).unwrap();
+            (class, Point { place, kind: kind.clone(), seconds })
+        };
+        let (class, far) = point(&kinds[0], 4.0);
+        let (_, near) = point(&kinds[1], 5.0);
+        let mut table =
+            Table { points: [((class.clone(), false), vec![far])].into() };
+        // The roofline of a cached operator is half as long here.
+        let of = |table: &Table, cached| {
+            let roof =
+                |_: &OperatorKind, cached| if cached { 0.5 } else { 1.0 };
+            table.utilisation(&kinds[0], cached, roof).unwrap()
+        };
+        assert!((of(&table, true) - 0.25).abs() < 1e-12, "as those in memory");
+        table.points.insert((class, true), vec![near]);
+        assert!((of(&table, true) - 0.1).abs() < 1e-12);
+        assert!((of(&table, false) - 0.25).abs() < 1e-12);
     }
 }

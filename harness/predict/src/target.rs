@@ -1,6 +1,8 @@
 //! A profile's unit ready to predict: facts, models, overlay, bands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::slice;
 
 use assay_hardware_profiles::{HardwareProfile, Overlay, Unit, UnitName};
 use assay_schema::{Estimate, Precision, Runtime, Seconds};
@@ -231,32 +233,21 @@ impl Target {
         Ok(tried)
     }
 
-    /// The time of one of a network's kernels, with all that the runtime
-    /// launches in its place.
-    fn time_in(
+    /// What a runtime launches in the place of one of a network's kernels,
+    /// each as often as that one.
+    fn launched<'a>(
         &self,
         network: Network,
-        kernel: &Kernel,
-        class: Class,
-        runtime: Runtime,
+        kernel: &'a Kernel,
         how: &RuntimeConstants,
-    ) -> Result<Times, PredictError> {
-        let parts = match &self.model {
+    ) -> Cow<'a, [Kernel]> {
+        match &self.model {
             Model::Classes(_) => {
                 let on_lanes = !self.ceilings.on_matrix_unit;
                 launched(kernel, network, how, self.precision, on_lanes)
             }
-            Model::Roofline { .. } => None,
-        };
-        let Some(parts) = parts else {
-            return self.kernel_times(kernel, class, runtime, network);
-        };
-        let mut times = Times::default();
-        for part in &parts {
-            let class = self.class(&part.kind, runtime, false);
-            times.add(1.0, self.kernel_times(part, class, runtime, network)?);
+            Model::Roofline { .. } => Cow::Borrowed(slice::from_ref(kernel)),
         }
-        Ok(times)
     }
 
     /// The time of one kernel of a class under a runtime, in a network.
@@ -280,9 +271,9 @@ impl Target {
             Model::Roofline { machine, calibrated, table, .. } => {
                 let own = calibrated.get(&runtime);
                 let machine = own.map_or(machine, |own| &own.machine);
-                let held = machine.holds(network.lasting_bytes);
-                let ceilings = &self.ceilings;
-                Some(roofline_times(machine, table, ceilings, kernel, held))
+                let held = machine.holds(network);
+                let precision = self.precision;
+                Some(roofline_times(machine, table, precision, kernel, held))
             }
         };
         let mut times = times.ok_or_else(|| PredictError::NoLink {
@@ -310,6 +301,12 @@ impl Target {
 
     /// The time of one operator alone, without a graph: its inputs come from
     /// memory, and no host shows. What a search over shapes calls.
+    ///
+    /// It is what [`predict`](crate::predict) gives for a graph of that
+    /// operator under [`Runtime::Kernel`], but for one f32 softmax, norm or
+    /// element-wise operator on a GPU: there the graph's time holds the
+    /// dispatch that timing it alone shows (`alone_us`), and this one does
+    /// not, as no kernel of a network does.
     ///
     /// # Errors
     ///
@@ -361,11 +358,11 @@ impl Target {
             Model::Roofline { .. } => 0.0,
         };
         graph_times(
-            launches,
+            launches.kernels.iter().map(|k| self.launched(network, k, how)),
             |kernel| {
                 let class = self.class(&kernel.kind, runtime, thin);
                 let times =
-                    self.time_in(network, kernel, class, runtime, how)?;
+                    self.kernel_times(kernel, class, runtime, network)?;
                 Ok((class, times, host(class)))
             },
             between,
@@ -456,10 +453,14 @@ impl Target {
             .kernels
             .iter()
             .map(|kernel| {
-                let class = self.class(&kernel.kind, runtime, thin);
-                let times =
-                    self.time_in(network, kernel, class, runtime, how)?;
-                Ok(times.total())
+                let mut seconds = 0.0;
+                for part in self.launched(network, kernel, how).iter() {
+                    let class = self.class(&part.kind, runtime, thin);
+                    let times =
+                        self.kernel_times(part, class, runtime, network)?;
+                    seconds += times.total();
+                }
+                Ok(seconds)
             })
             .collect::<Result<_, PredictError>>()?;
         Ok(launches
@@ -475,34 +476,37 @@ impl Target {
 fn roofline_times(
     machine: &Machine,
     table: &Table,
-    ceilings: &Ceilings,
+    precision: Precision,
     kernel: &Kernel,
     held: bool,
 ) -> Times {
     let compute = machine.compute_seconds(kernel);
     let memory = machine.memory_seconds(kernel, held);
-    let precision = ceilings.precision;
     let used = table
-        .utilisation(&kernel.kind, |kind| roofline(machine, kind, precision))
+        .utilisation(&kernel.kind, held, |kind, cached| {
+            roofline(machine, kind, precision, cached)
+        })
         .unwrap_or(1.0);
     // What streams cannot beat the stream, whatever a probe saw of data that
     // a larger cache had kept.
-    let stream = if held { machine.stream(held) } else { ceilings.bandwidth };
-    let streamed = (kernel.weight_bytes + kernel.cold_bytes) / stream.max(1.0);
+    let limit = machine.limit(held).max(1.0);
+    let streamed = (kernel.weight_bytes + kernel.cold_bytes) / limit;
     let outputs = machine.output_seconds(kernel);
     let busy = (compute.max(memory) / used).max(streamed) + outputs;
-    let launch = machine.launch_of(&kernel.kind);
+    let launch = machine.launch.value();
     Times::held_by(busy, compute + outputs, memory, launch / used)
 }
 
-/// Seconds of an operator alone with its data in memory, at the ceilings.
+/// Seconds of an operator alone with its data in memory, or `cached` in the
+/// last-level cache, at the ceilings.
 fn roofline(
     machine: &Machine,
     kind: &OperatorKind,
     precision: Precision,
+    cached: bool,
 ) -> f64 {
     let kernel = Kernel::alone(kind, precision);
-    let memory = machine.memory_seconds(&kernel, false);
+    let memory = machine.memory_seconds(&kernel, cached);
     machine.compute_seconds(&kernel).max(memory) + machine.launch.value()
 }
 
@@ -535,11 +539,13 @@ fn probed_band(
         let mut others = unit.clone();
         others.efficiency.remove(left_out);
         let table = Table::of(&others, precision);
-        let roof =
-            |kind: &OperatorKind| roofline(machine, kind, ceilings.precision);
-        if let Some(used) = table.utilisation(&kind, roof) {
+        let cached = entry.cached;
+        let roof = |kind: &OperatorKind, cached| {
+            roofline(machine, kind, ceilings.precision, cached)
+        };
+        if let Some(used) = table.utilisation(&kind, cached, roof) {
             let measured = entry.seconds.value.value();
-            errors.push((roof(&kind) / used / measured).ln().abs());
+            errors.push((roof(&kind, cached) / used / measured).ln().abs());
         }
     }
     if errors.len() < 8 {

@@ -9,6 +9,7 @@ use assay_schema::{
 use assay_trace::{Graph, memory};
 
 use crate::constants::Constants;
+use crate::graph_time::Priced;
 use crate::kernels::Launches;
 use crate::target::Times;
 use crate::{PredictError, Target};
@@ -70,12 +71,7 @@ pub fn predict(
     let fuse = constants.runtime(runtime)?.fuse;
     let launches = traced.launches(fuse);
     let priced = target.times(launches, runtime)?;
-    let times = priced.times;
-    let bytes: f64 = launches
-        .kernels
-        .iter()
-        .map(|kernel| kernel.bytes() * kernel.count as f64)
-        .sum();
+    let Priced { times, bytes, .. } = priced;
     Ok(Prediction {
         case: case.path(),
         axes: case.axes.clone(),

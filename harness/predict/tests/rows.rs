@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use assay_hardware_profiles::load;
+use assay_hardware_profiles::{load, overlay_for};
 use assay_predict::{Target, Traced, predict};
 use assay_schema::{Case, Precision, Runtime};
 use assay_trace::{Graph, OperatorKind, Role, capture};
@@ -48,6 +48,63 @@ fn only_an_f32_operator_alone_shows_its_dispatch() {
     assert!((5e-6..60e-6).contains(&alone), "{alone}");
     assert!(shown(1, Precision::F16).abs() < 1e-12);
     assert!(shown(2, Precision::F32).abs() < 1e-12);
+}
+
+/// Seconds of a graph's first operator without the graph, and of the graph as
+/// runtime `kernel` has it, with the device's overlay.
+fn without_and_with_graph(
+    name: &str,
+    graph: &Arc<Graph>,
+    precision: Precision,
+) -> (f64, f64) {
+    let profile = load(name).unwrap();
+    let (unit, _) = profile.unit(None).unwrap();
+    let overlay = overlay_for(&profile, unit);
+    let target =
+        Target::new(&profile, None, precision, overlay.as_ref()).unwrap();
+    let traced = Traced::new(Arc::clone(graph), precision);
+    let case = Case::new("operators", "one", None);
+    let whole = predict(&case, &traced, &target, Runtime::Kernel).unwrap();
+    let alone = target.operator(&graph.operators[0].kind).unwrap();
+    (alone.value(), whole.latency_s.point)
+}
+
+#[test]
+fn a_product_alone_is_priced_as_its_graph_is() {
+    let graph = capture(
+        |_| None,
+        |recorder| {
+            let device = recorder.device();
+            let x = Tensor::<2>::zeros([96, 512], &device);
+            let w = Tensor::<2>::zeros([512, 1024], &device);
+            recorder.role(&x, Role::Input);
+            recorder.role(&w, Role::Weight);
+            recorder.output(&x.matmul(w));
+        },
+    );
+    let graph = Arc::new(graph.unwrap());
+    for name in ["nvidia-l40s", "nvidia-t4"] {
+        for precision in [Precision::F16, Precision::F32, Precision::Int4] {
+            let (alone, whole) =
+                without_and_with_graph(name, &graph, precision);
+            assert!((alone / whole - 1.0).abs() < 1e-9, "{name} {precision}");
+        }
+    }
+}
+
+#[test]
+fn an_f32_operator_without_a_graph_shows_no_dispatch() {
+    let graph = exponentials(1);
+    for name in ["nvidia-l40s", "nvidia-t4"] {
+        let shown = |precision| {
+            let (alone, whole) =
+                without_and_with_graph(name, &graph, precision);
+            whole - alone
+        };
+        let dispatch = shown(Precision::F32);
+        assert!((2e-6..100e-6).contains(&dispatch), "{name}: {dispatch}");
+        assert!(shown(Precision::F16).abs() < 1e-12, "{name}");
+    }
 }
 
 #[test]

@@ -63,6 +63,9 @@ struct Told {
     judging: f64,
     metrics: Vec<Metric>,
     pictures: Vec<Pictures>,
+    /// Whether an earlier run made the stage.
+    #[serde(skip)]
+    earlier: bool,
 }
 
 fn absent(what: &str) -> InstaFlowError {
@@ -401,7 +404,7 @@ impl StudySession {
         };
         if let Some((file, told)) = kept {
             self.restore(stage, &file)?;
-            return Ok(told);
+            return Ok(Told { earlier: true, ..told });
         }
         // What is made of this stage is of no use once it is made again.
         if let Some(state) = &self.state {
@@ -424,7 +427,8 @@ impl StudySession {
             metrics.push(metric("loss", "1", lower, loss, &at));
         }
         let judging = began.elapsed().as_secs_f64();
-        let told = Told { seconds, judging, metrics, pictures };
+        let earlier = false;
+        let told = Told { seconds, judging, metrics, pictures, earlier };
         if let Some(state) = &self.state {
             state.write(stage.name(), &self.tensors(stage)?, &told)?;
         }
@@ -435,6 +439,9 @@ impl StudySession {
 
 /// What a stage told, into the record.
 fn report(watch: &mut Watch<'_>, stage: Stage, told: Told) {
+    if told.earlier {
+        watch.took_earlier(Seconds(told.seconds + told.judging));
+    }
     watch.record(stage.name(), Seconds(told.seconds));
     watch.record("evaluation", Seconds(told.judging));
     for metric in told.metrics {

@@ -447,7 +447,7 @@ impl StudySession {
         };
         if let Some((file, kept)) = found {
             self.restore(stage, &file, &kept)?;
-            return Ok(kept.told);
+            return Ok(kept.told.read_back());
         }
         // What is made of this stage is of no use once it is made again.
         if let Some(state) = &self.state {
@@ -456,7 +456,8 @@ impl StudySession {
                 state.remove(&later.name(&self.plan))?;
             }
         }
-        let told = self.make(stage)?;
+        let began = Instant::now();
+        let told = self.make(stage)?.made_in(began.elapsed());
         let Some(state) = &self.state else { return Ok(told) };
         let kept = self.kept(stage, told);
         state.write(&name, &self.tensors(stage)?, &kept)?;

@@ -30,7 +30,7 @@ fn axes() -> Vec<AxisSpec> {
             "batch",
             1,
             &["matmul", "attention", "conv2d"],
-            "independent problems",
+            "independent problems; a single product has a layer's weights, n x k",
         ),
         AxisSpec::words("phase", ["prefill", "decode"], "decode: query = 1")
             .only_for(["attention"]),

@@ -33,6 +33,13 @@ fn tensor<const D: usize>(golden: &Checkpoint, name: &str) -> Tensor<D> {
     Tensor::from_data(data, &Device::flex())
 }
 
+/// A factor `[k, n]` as a layer keeps it: `[n, k]`, row by row.
+fn as_weights(b: Tensor<2>) -> Tensor<2> {
+    let [k, n] = b.dims();
+    let turned = TensorData::new(floats(b.transpose()), [n, k]);
+    Tensor::from_data(turned, &Device::flex())
+}
+
 /// The inputs of a golden operator as the workload lays them out, with the
 /// case that they are of.
 fn case_of(golden: &Checkpoint, name: &str) -> (String, Inputs) {
@@ -52,7 +59,7 @@ fn case_of(golden: &Checkpoint, name: &str) -> (String, Inputs) {
             let ([m, k], [_, n]) = (a.dims(), b.dims());
             (
                 format!("matmul batch=1 m={m} n={n} k={k}"),
-                Inputs::Matmul(a.unsqueeze(), b.unsqueeze()),
+                Inputs::Layer(a, as_weights(b)),
             )
         }
         "softmax" | "layernorm" | "rmsnorm" => {
@@ -164,6 +171,26 @@ fn every_operator_of_the_golden_file_gives_its_answer() {
         checked += 1;
     }
     assert_eq!(checked, 18);
+}
+
+#[test]
+fn several_products_give_each_its_answer() {
+    let golden = golden();
+    let a = tensor::<2>(&golden, "input.matmul.a");
+    let b = tensor::<2>(&golden, "input.matmul.b");
+    let ([m, k], [_, n]) = (a.dims(), b.dims());
+    let case = format!("matmul batch=2 m={m} n={n} k={k}");
+    // The second is twice the first, so that a mix-up would show.
+    let inputs = Inputs::Matmul(
+        Tensor::stack(vec![a.clone(), a * 2.0], 0),
+        Tensor::stack(vec![b.clone(), b], 0),
+    );
+    let found = floats(inputs.run(&operator(&case).unwrap()));
+    let once = golden.floats("output.matmul").unwrap().values;
+    let twice = once.iter().map(|value| value * 2.0);
+    let right: Vec<f32> = once.iter().copied().chain(twice).collect();
+    let found = compare(&case, &found, &right, 1e-4);
+    assert!(found.passed(), "{found:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 use assay_hardware_profiles::{Efficiency, Unit};
 use assay_measure::{Context, Instruments, Job, SystemClock, run_case};
-use assay_operators::Operator;
+use assay_operators::{Operator, trace};
 use assay_schema::{Case, Estimate, Event, Outcome, Precision, Seconds};
 use assay_sweep::{expand, parse_plan_file};
 
@@ -33,16 +33,58 @@ pub(crate) fn cases_of(text: &str, name: &str) -> Result<Vec<Case>> {
         .collect()
 }
 
+/// Inputs in the last-level cache rotate over a quarter of it, twice this
+/// share: more than the caches of the cores hold, and less than is left of a
+/// cache that others use too.
+const CACHED: f64 = 0.125;
+
+/// A case, where its inputs lie, and what it took so far.
+struct Timed {
+    case: Case,
+    cached: bool,
+    seconds: Vec<f64>,
+}
+
 /// Every case, and what it took so far.
 pub(crate) struct Shapes<'a> {
-    cases: Vec<(Case, Vec<f64>)>,
+    cases: Vec<Timed>,
     place: &'a Place,
 }
 
 impl<'a> Shapes<'a> {
+    /// All with their inputs in memory.
     pub(crate) fn new(cases: &[Case], place: &'a Place) -> Self {
-        let cases = cases.iter().map(|case| (case.clone(), Vec::new()));
-        Self { cases: cases.collect(), place }
+        let timed = |case: &Case| Timed {
+            case: case.clone(),
+            cached: false,
+            seconds: Vec::new(),
+        };
+        Self { cases: cases.iter().map(timed).collect(), place }
+    }
+
+    /// Those that move little enough once more, with their inputs in the
+    /// last-level cache, as a small network finds them; none where the cache
+    /// is not known.
+    pub(crate) fn and_cached(mut self) -> Result<Self> {
+        let Some(cache) = self.place.cache() else { return Ok(self) };
+        let mut again = Vec::new();
+        for Timed { case, .. } in &self.cases {
+            let graph = trace(&Operator::new(case)?)?;
+            if graph.total_traffic(Precision::F32) <= cache * CACHED {
+                again.push(Timed {
+                    case: case.clone(),
+                    cached: true,
+                    seconds: Vec::new(),
+                });
+            }
+        }
+        self.cases.extend(again);
+        Ok(self)
+    }
+
+    /// How many are timed.
+    pub(crate) fn count(&self) -> usize {
+        self.cases.len()
     }
 
     /// Times each for a while.
@@ -53,12 +95,20 @@ impl<'a> Shapes<'a> {
         progress: &mut Progress,
     ) -> Result<()> {
         let clock = SystemClock::detect();
-        for (case, seconds) in &mut self.cases {
+        let place = self.place;
+        let cache = place.cache();
+        for Timed { case, cached, seconds } in &mut self.cases {
+            let share = if *cached { CACHED } else { 1.0 };
+            let context = Context {
+                last_level_cache: cache.map(|cache| cache * share),
+                ..Context::new(place.name(), 7)
+            };
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted: half a measurement is not written");
             }
             progress.begin(&case.to_string());
-            let new = sample(case, budget, &clock, self.place, interrupted)?;
+            let new =
+                sample(case, budget, &clock, (place, &context), interrupted)?;
             let median = assay_statistics::median(&new)?;
             progress.end(&format!("{case}: {}", si(median, "s")));
             seconds.extend(new);
@@ -70,19 +120,22 @@ impl<'a> Shapes<'a> {
     pub(crate) fn times(&self) -> Result<Vec<(&Case, Estimate)>> {
         self.cases
             .iter()
-            .map(|(case, seconds)| Ok((case, typical(seconds)?)))
+            .map(|timed| Ok((&timed.case, typical(&timed.seconds)?)))
             .collect()
     }
 
     /// The figures, into the unit's efficiency table.
     pub(super) fn fill(&self, unit: &mut Unit) -> Result<()> {
-        for (case, time) in self.times()? {
+        for ((case, time), timed) in self.times()?.iter().zip(&self.cases) {
             let operator = Operator::new(case)?;
             if let Operator::Elementwise { elements: 1, .. } = operator {
-                unit.launch_overhead = Some(fact(&time, Seconds));
+                if !timed.cached {
+                    unit.launch_overhead = Some(fact(time, Seconds));
+                }
                 continue;
             }
-            unit.efficiency.push(entry(case, &operator, &time)?);
+            let entry = entry(case, &operator, time)?;
+            unit.efficiency.push(Efficiency { cached: timed.cached, ..entry });
         }
         Ok(())
     }
@@ -94,14 +147,10 @@ fn sample(
     case: &Case,
     budget: Seconds,
     clock: &SystemClock,
-    place: &Place,
+    (place, context): (&Place, &Context),
     interrupted: &AtomicBool,
 ) -> Result<Vec<f64>> {
     let workload = registry::workload(case)?;
-    let context = &Context {
-        last_level_cache: place.cache(),
-        ..Context::new(place.name(), 7)
-    };
     let part = place.kernel_part();
     let job = Job { workload, case, context, work: None };
     let instruments =
@@ -166,6 +215,7 @@ fn entry(
         precision: registry::precision(case)?,
         threads: Some(rayon::current_num_threads() as u32),
         dims,
+        cached: false,
         seconds: fact(time, Seconds),
     })
 }
@@ -186,6 +236,26 @@ mod tests {
                     .contains(&case.model.as_str())
             })
             .collect()
+    }
+
+    #[test]
+    fn what_moves_little_is_timed_once_more_from_the_cache() {
+        let cases = cases().unwrap();
+        let place = Place::cpu();
+        let shapes = Shapes::new(&cases, &place).and_cached().unwrap();
+        let again = &shapes.cases[cases.len()..];
+        assert!(again.iter().all(|timed| timed.cached));
+        let Some(cache) = place.cache() else {
+            assert!(again.is_empty());
+            return;
+        };
+        assert!(!again.is_empty() && again.len() < cases.len());
+        for timed in &shapes.cases[..cases.len()] {
+            let graph = trace(&Operator::new(&timed.case).unwrap()).unwrap();
+            let little = graph.total_traffic(Precision::F32) <= cache * CACHED;
+            let found = again.iter().any(|one| one.case == timed.case);
+            assert_eq!(found, little, "{}", timed.case);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! appended to. The table is a view of it, and a selftest that was cut short
 //! goes on where its record ends.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -90,6 +90,48 @@ impl Made {
 pub(crate) struct Held {
     pub(crate) header: Header,
     pub(crate) made: Vec<Made>,
+}
+
+impl Held {
+    /// Comparisons that stand as the earlier record made them, and those that
+    /// this one made: one that failed and was made again counts once, as it
+    /// came out last.
+    pub(crate) fn taken_over_and_made(&self) -> [usize; 2] {
+        let kept = self.header.earlier.as_ref().map_or(0, |took| took.kept);
+        let mut last = BTreeMap::new();
+        for (line, made) in self.made.iter().enumerate() {
+            let tool = made.tool.name();
+            last.insert((made.part.as_str(), tool, made.index), line);
+        }
+        let taken_over = last.values().filter(|&&line| line < kept).count();
+        [taken_over, last.len() - taken_over]
+    }
+}
+
+/// A time as `--between` takes it, to the second before it.
+fn written(moment: Moment) -> String {
+    let seconds = moment.0 / 1000;
+    let [year, month, day] = date(seconds / 86_400);
+    let [hour, minute] = [seconds / 3600 % 24, seconds / 60 % 60];
+    let second = seconds % 60;
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The Gregorian date of a day from 1970-01-01 on. Years are counted from
+/// March, so that the leap day is the last of its year, and in eras of 400.
+fn date(day: u64) -> [u64; 3] {
+    let day = day + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year =
+        (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..=9 => (year, month + 3),
+        _ => (year + 1, month - 9),
+    };
+    [400 * era + year, month, day]
 }
 
 /// Reads a record of any machine, compressed (`.zst`) or not.
@@ -181,17 +223,26 @@ impl Record {
         without: &[[Moment; 2]],
         begin: Header,
     ) -> Result<Self> {
+        if let Some(first) = &earlier.header.earlier {
+            bail!(
+                "the record is itself made of two: {} of its lines are an \
+                 earlier one's, and who made them would be lost; give the \
+                 first one, with all times that are to be left out",
+                first.kept
+            );
+        }
         let kept: Vec<&Made> = earlier
             .made
             .iter()
             .filter(|made| !without.iter().any(|times| made.touches(*times)))
             .collect();
         if kept.len() == earlier.made.len() {
+            let none = || "no time".to_owned();
             bail!(
-                "no comparison of the record touches those times: it begins \
-                 at {} and ends at {} ms since 1970",
-                earlier.made.first().map_or(0, |made| made.at.0),
-                earlier.made.last().map_or(0, |made| made.at.0),
+                "no comparison of the record touches those times: its first \
+                 begins at {}, its last at {}",
+                earlier.made.first().map_or_else(none, |m| written(m.at)),
+                earlier.made.last().map_or_else(none, |m| written(m.at)),
             );
         }
         let Header { host, commit, program, seed, quick, .. } =
@@ -363,7 +414,43 @@ mod tests {
         assert!(format!("{error:#}").contains("those times"), "{error:#}");
         let nothing = [[Moment(600), Moment(900)]];
         let error = again(&nothing).err().unwrap();
-        assert!(format!("{error:#}").contains("no comparison"), "{error:#}");
+        let error = format!("{error:#}");
+        assert!(error.contains("no comparison"), "{error}");
+        let times_of_it = "its first begins at 1970-01-01T00:00:00Z, its \
+                           last at 1970-01-01T00:00:08Z";
+        assert!(error.ends_with(times_of_it), "{error}");
+        // A record of two builds would become one of three that tells of two.
+        let twice = Record::again(
+            &folder.path().join("third.jsonl"),
+            &record.held,
+            &times,
+            now.clone(),
+        );
+        let error = format!("{:#}", twice.err().unwrap());
+        assert!(error.contains("give the first one"), "{error}");
+    }
+
+    #[test]
+    fn a_comparison_counts_once_for_who_made_it_last() {
+        let failed =
+            |index| Made { error: Some("died".to_owned()), ..made(index) };
+        let Header { host, commit, program, .. } = header(1);
+        // Four lines of three comparisons were taken over.
+        let kept = vec![failed(0), made(0), made(1), failed(2)];
+        let without = Vec::new();
+        let took = Earlier { host, commit, program, kept: 4, without };
+        let header = Header { earlier: Some(took), ..header(1) };
+        let made = [kept, vec![made(2), made(3)]].concat();
+        assert_eq!(Held { header, made }.taken_over_and_made(), [2, 2]);
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_given() {
+        let at = |milliseconds| written(Moment(milliseconds));
+        assert_eq!(at(1_795_534_539_999), "2026-11-24T15:35:39Z");
+        assert_eq!(at(1_709_164_800_000), "2024-02-29T00:00:00Z");
+        assert_eq!(at(951_868_800_000), "2000-03-01T00:00:00Z");
+        assert_eq!(at(1_767_225_599_000), "2025-12-31T23:59:59Z");
     }
 
     #[test]

@@ -421,10 +421,10 @@ fn builds(record: &Held) -> Option<Section> {
         let on = format!("{} ({}, {})", host.name, host.cpu, host.kernel);
         vec![count.to_string(), how.to_owned(), short, on]
     };
-    let mine = record.made.len().saturating_sub(earlier.kept);
+    let [theirs, mine] = record.taken_over_and_made();
     let rows = vec![
         row(["comparisons", "how", "program of commit", "on"]),
-        of(earlier.kept, "taken over", &earlier.commit, &earlier.host),
+        of(theirs, "taken over", &earlier.commit, &earlier.host),
         of(mine, "made again", commit, host),
     ];
     Some(Section { title: "Taken over and made again".to_owned(), rows })

@@ -1,5 +1,5 @@
 //! Whole networks that others measured: each row is answered, and the errors
-//! are those that `docs/prediction.md` claims.
+//! are those that `docs/prediction-fits.md` claims.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,27 @@ use crate::place::Place;
 const ROWS: &str =
     include_str!("../../../../hardware-profiles/measurements/whole-models.csv");
 
-/// What the most mean absolute error of a kind of rows may be, a share.
-const CLAIMED: [(&str, f64); 5] = [
-    ("decode graph", 0.13),
-    ("forward eager", 0.14),
-    ("forward graph", 0.15),
-    ("prefill eager", 0.15),
-    ("train-step eager", 0.16),
+/// The lines of the page's table: the kinds of rows that each adds up (phase,
+/// precision, runtime, and `mi210` where that device's stand apart), how many
+/// rows they are, and their mean absolute error in %.
+const CLAIMED: [(&[&str], usize, f64); 8] = [
+    (&["forward f16 graph"], 32, 13.1),
+    (&["forward f16 eager"], 32, 10.1),
+    (&["prefill f32 eager"], 25, 8.5),
+    (&["train-step f32 eager"], 12, 6.2),
+    (&["prefill f32 eager mi210", "train-step f32 eager mi210"], 9, 37.2),
+    (&["prefill f32 graph"], 6, 7.4),
+    (&["prefill f16 graph", "prefill fp8 graph"], 3, 11.6),
+    (&["decode f16 graph", "decode int4 graph"], 7, 11.0),
 ];
 
-/// The mean absolute error of each kind of rows without a doubt, decode's
-/// apart: all of its rows assume a length.
-fn errors(text: &str) -> BTreeMap<String, f64> {
+/// The absolute errors of each kind of rows without a doubt, in %; decode's
+/// with theirs: all of its rows assume a length.
+fn errors(text: &str) -> BTreeMap<String, Vec<f64>> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let heading = reader.headers().unwrap().clone();
     let at = |name: &str| heading.iter().position(|h| h == name).unwrap();
-    let mut kinds: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for row in reader.records() {
         let row = row.unwrap();
         assert_eq!(&row[at("error")], "", "{row:?}");
@@ -34,12 +39,14 @@ fn errors(text: &str) -> BTreeMap<String, f64> {
         }
         let seconds = |name: &str| row[at(name)].parse::<f64>().unwrap();
         let off = seconds("latency_s_point") / seconds("latency_s") - 1.0;
-        let kind = format!("{phase} {}", &row[at("runtime")]);
-        let (sum, rows) = kinds.entry(kind).or_default();
-        *sum += off.abs();
-        *rows += 1.0;
+        let (precision, runtime) = (&row[at("precision")], &row[at("runtime")]);
+        let mut kind = format!("{phase} {precision} {runtime}");
+        if row[at("profile")].ends_with("mi210") {
+            kind += " mi210";
+        }
+        kinds.entry(kind).or_default().push(off.abs() * 100.0);
     }
-    kinds.into_iter().map(|(kind, (sum, rows))| (kind, sum / rows)).collect()
+    kinds
 }
 
 #[test]
@@ -52,8 +59,21 @@ fn whole_networks_are_answered_and_as_near_as_is_claimed() {
         &ROWS.replace(",hardware-profiles/", &format!(",{root}")),
     );
     let found = errors(&place.ok("predict --from rows.csv --format csv"));
-    for (kind, most) in CLAIMED {
-        let error = found[kind];
-        assert!(error <= most, "{kind}: {error} is over {most}");
+    let mut wrong = Vec::new();
+    for (kinds, rows, claimed) in CLAIMED {
+        let offs: Vec<f64> =
+            kinds.iter().flat_map(|kind| found[*kind].clone()).collect();
+        assert_eq!(offs.len(), rows, "{kinds:?}");
+        let error = offs.iter().sum::<f64>() / offs.len() as f64;
+        // What is nearer than the page says is for the page to say.
+        if error > claimed + 1.0 {
+            wrong.push(format!("{kinds:?}: {error:.1} for {claimed}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let claimed: Vec<&str> =
+        CLAIMED.iter().flat_map(|(kinds, ..)| kinds.iter().copied()).collect();
+    for kind in found.keys() {
+        assert!(claimed.contains(&kind.as_str()), "{kind} is not claimed");
     }
 }

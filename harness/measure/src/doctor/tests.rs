@@ -174,7 +174,7 @@ fn a_guest_with_a_busy_host_is_told_what_others_take() {
 #[test]
 fn a_container_with_a_quota_that_bites_is_told_so() {
     insta::assert_snapshot!(text(&examine(&facts(CONTAINER, 16))), @"
-        matters  quota            a quota of 0.50 of 16 processors; stopped while this looked; 49 % of the time stopped, measured here
+        matters  quota            a quota of 0.50 of 16 processors; stopped while this looked; 49 % of a processor's time stopped, all added up, measured here
                                   do: give the container more processor time, or nothing at all to measure with: a stop hits one sample and not the next
         unknown  thermal          no thermal_throttle below /sys, and no thermal zone
                                   do: see `frequency`

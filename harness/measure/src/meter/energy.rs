@@ -96,8 +96,11 @@ impl Counters {
     }
 
     /// What each counter reads now, microjoules.
-    pub(crate) fn read(&self) -> Option<Vec<f64>> {
-        self.0.iter().map(|counter| number_in(&counter.file).ok()).collect()
+    ///
+    /// # Errors
+    /// Why one of them could not be read.
+    pub(crate) fn read(&self) -> Result<Vec<f64>, String> {
+        self.0.iter().map(|counter| number_in(&counter.file)).collect()
     }
 
     /// Joules between two readings, at most one wrap of each counter apart.
@@ -117,6 +120,8 @@ pub struct EnergyMeter {
     packages: Result<Counters, String>,
     started: Option<Vec<f64>>,
     joules: f64,
+    /// Why a burst is not in `joules`, which are then too few.
+    problem: Option<String>,
 }
 
 impl EnergyMeter {
@@ -128,7 +133,7 @@ impl EnergyMeter {
     /// Finds those of the machine whose files lie below a folder.
     pub fn below(root: &Path) -> Self {
         let packages = Counters::of_packages(root);
-        Self { packages, started: None, joules: 0.0 }
+        Self { packages, started: None, joules: 0.0, problem: None }
     }
 }
 
@@ -140,20 +145,31 @@ impl Default for EnergyMeter {
 
 impl Meter for EnergyMeter {
     fn start(&mut self) {
-        self.started = self.packages.as_ref().ok().and_then(Counters::read);
+        let Ok(packages) = &self.packages else { return };
+        match packages.read() {
+            Ok(now) => self.started = Some(now),
+            Err(why) => self.problem = Some(why),
+        }
     }
 
     fn stop(&mut self) {
         let Ok(packages) = &self.packages else { return };
-        if let (Some(then), Some(now)) = (self.started.take(), packages.read())
-        {
-            self.joules += packages.spent(&then, &now);
+        let Some(then) = self.started.take() else { return };
+        match packages.read() {
+            Ok(now) => self.joules += packages.spent(&then, &now),
+            Err(why) => self.problem = Some(why),
         }
     }
 
     fn read(&mut self, window: &Window) -> Readout {
         let joules = std::mem::take(&mut self.joules);
-        Readout::one(match &self.packages {
+        let problem = self.problem.take();
+        let usable = match (&self.packages, problem) {
+            (Err(why), _) => Err(why.clone()),
+            (Ok(_), Some(why)) => Err(why),
+            (Ok(packages), None) => Ok(packages),
+        };
+        Readout::one(match usable {
             Err(why) => Metric::unavailable(NAME, "J", Better::Lower, why),
             // The counter moves every millisecond: nothing is no reading.
             Ok(_) if joules <= 0.0 => Metric::unavailable(
@@ -226,6 +242,40 @@ mod tests {
         // hold the packages' and are not added.
         assert_eq!(value(&mut meter), Reading::Value(1.5));
         assert!(matches!(value(&mut meter), Reading::Unavailable(_)));
+    }
+
+    #[test]
+    fn a_burst_that_could_not_be_read_makes_no_smaller_energy() {
+        let root = tempfile::tempdir().unwrap();
+        let set = |uj| set(root.path(), "intel-rapl:0", "package-0", uj);
+        set("0");
+        let mut meter = EnergyMeter::below(root.path());
+        let counter = root.path().join(FOLDER).join("intel-rapl:0/energy_uj");
+        // Read in the first burst, gone at the end, or at the start, of the
+        // second.
+        for at_the_end in [true, false] {
+            set("0");
+            meter.start();
+            set("4000000");
+            meter.stop();
+            if at_the_end {
+                meter.start();
+            }
+            std::fs::remove_file(&counter).unwrap();
+            if !at_the_end {
+                meter.start();
+            }
+            meter.stop();
+            let Reading::Unavailable(why) = value(&mut meter) else {
+                panic!("{at_the_end}")
+            };
+            assert!(why.contains("energy_uj"), "{why}");
+        }
+        set("0");
+        meter.start();
+        set("4000000");
+        meter.stop();
+        assert_eq!(value(&mut meter), Reading::Value(2.0));
     }
 
     #[test]

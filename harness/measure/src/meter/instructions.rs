@@ -4,8 +4,10 @@
 //! processor, where the kernel lets one count those.
 //!
 //! Every thread that exists at the first start gets its own counters, which
-//! threads made later inherit. Counters that share the hardware are scaled by
-//! the time that they ran, as `perf stat` does, and it is said.
+//! threads made later inherit; they stay open, so that a window costs no
+//! opening, and what a window counted is what they grew by. Counters that share
+//! the hardware are scaled by the time that they ran, as `perf stat` does, and
+//! it is said.
 
 #[cfg(all(target_os = "linux", feature = "counters"))]
 pub use linux::InstructionMeter;
@@ -19,9 +21,29 @@ const METRICS: [&str; 4] =
 #[cfg(all(target_os = "linux", feature = "counters"))]
 const RAN_ENOUGH: f64 = 0.99;
 
+/// Instructions in which caches and branches cannot have missed nothing: in
+/// their third of a second the scheduler's tick alone comes some hundred times.
+#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+const MANY: f64 = 1e9;
+
+/// Why a count of nothing is no reading; `None` where it may be one.
+#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+fn no_reading(name: &str, instructions: f64) -> Option<String> {
+    if name == "instructions" || name == "cycles" {
+        // Whatever ran took some.
+        return Some("none was counted, though code ran".to_owned());
+    }
+    (instructions >= MANY).then(|| {
+        format!(
+            "none was counted beside {instructions:.1e} instructions: this \
+             processor (a virtual one?) does not count them"
+        )
+    })
+}
+
 /// What a counter read.
 #[cfg(any(all(target_os = "linux", feature = "counters"), test))]
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Count {
     events: u64,
     /// Nanoseconds that it was to count.
@@ -30,26 +52,42 @@ struct Count {
     running: u64,
 }
 
+#[cfg(any(all(target_os = "linux", feature = "counters"), test))]
+impl Count {
+    /// What it grew by since an earlier reading.
+    fn since(self, then: Self) -> Self {
+        Self {
+            events: self.events.saturating_sub(then.events),
+            enabled: self.enabled.saturating_sub(then.enabled),
+            running: self.running.saturating_sub(then.running),
+        }
+    }
+}
+
 /// Events of all threads, scaled up to all the time, and the share of the
-/// time that was counted.
+/// time that was counted. A thread whose counter never ran is taken to have
+/// done in its time what the others did in theirs.
 #[cfg(any(all(target_os = "linux", feature = "counters"), test))]
 fn scaled(counts: &[Count]) -> Result<(f64, f64), String> {
     let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>() as f64;
     let (enabled, running) = (sum(|c| c.enabled), sum(|c| c.running));
+    if enabled <= 0.0 {
+        return Err("nothing was run".to_owned());
+    }
     if running <= 0.0 {
         return Err("the counters never ran: the processor lends them to \
                     something else"
             .to_owned());
     }
-    let events = counts
-        .iter()
-        .filter(|count| count.running > 0)
+    let ran = || counts.iter().filter(|count| count.running > 0);
+    let events: f64 = ran()
         .map(|count| {
             let share = count.enabled as f64 / count.running as f64;
             count.events as f64 * share
         })
         .sum();
-    Ok((events, running / enabled))
+    let seen = ran().map(|count| count.enabled).sum::<u64>() as f64;
+    Ok((events * (enabled / seen), running / enabled))
 }
 
 #[cfg(all(target_os = "linux", feature = "counters"))]
@@ -61,7 +99,7 @@ mod linux {
     use perf_event::{Builder, Counter};
 
     use super::super::{Meter, Readout, Window, per_iteration};
-    use super::{Count, METRICS, RAN_ENOUGH, scaled};
+    use super::{Count, METRICS, RAN_ENOUGH, no_reading, scaled};
 
     /// What is counted; the first ones in the order of [`METRICS`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,42 +122,52 @@ mod linux {
     ];
     const OF_CLOCK: [Kind; 2] = [Kind::AllCycles, Kind::TaskClock];
 
+    /// A counter, and what it read when the last window ended.
+    struct Open {
+        counter: Counter,
+        seen: Count,
+    }
+
     /// One kind's counters, a thread each; or why there are none.
     struct Counters {
         kind: Kind,
-        open: Result<Vec<Counter>, String>,
+        open: Result<Vec<Open>, String>,
     }
 
     /// Reads the processor's own counters.
     pub struct InstructionMeter {
-        /// Opened at the first start of a window, when the threads are there.
+        /// Opened at the first start, when the threads are there.
         counters: Vec<Counters>,
         with_clock: bool,
+        /// A counter that was open failed: the next window opens all afresh.
+        failed: bool,
     }
 
     impl InstructionMeter {
         /// A meter without counters yet.
         pub fn new() -> Self {
-            Self { counters: Vec::new(), with_clock: false }
+            Self { counters: Vec::new(), with_clock: false, failed: false }
         }
 
         /// With `cpu_frequency`, for where no
         /// [`FrequencyMeter`](crate::FrequencyMeter) reads it.
         pub fn with_clock() -> Self {
-            Self { counters: Vec::new(), with_clock: true }
+            Self { with_clock: true, ..Self::new() }
         }
 
         fn each(&mut self, act: impl Fn(&mut Counter) -> std::io::Result<()>) {
             for counters in &mut self.counters {
                 let Ok(open) = &mut counters.open else { continue };
-                if let Some(error) = open.iter_mut().find_map(|c| act(c).err())
-                {
+                let error =
+                    open.iter_mut().find_map(|o| act(&mut o.counter).err());
+                if let Some(error) = error {
                     counters.open = Err(format!("perf event: {error}"));
+                    self.failed = true;
                 }
             }
         }
 
-        /// Events since they were opened, and the share of time counted.
+        /// Events of the window, and the share of time counted.
         fn counted(&mut self, kind: Kind) -> Result<(f64, f64), String> {
             let counters = self
                 .counters
@@ -127,19 +175,15 @@ mod linux {
                 .find(|counters| counters.kind == kind)
                 .ok_or("nothing was run")?;
             let open = counters.open.as_mut().map_err(|why| why.clone())?;
-            let counts: Vec<Count> = open
-                .iter_mut()
-                .map(|counter| {
-                    let read = counter.read_count_and_time()?;
-                    Ok(Count {
-                        events: read.count,
-                        enabled: read.time_enabled,
-                        running: read.time_running,
-                    })
-                })
-                .collect::<std::io::Result<_>>()
-                .map_err(|error| format!("perf event: {error}"))?;
-            scaled(&counts)
+            let counts: std::io::Result<Vec<Count>> =
+                open.iter_mut().map(grown).collect();
+            match counts {
+                Ok(counts) => scaled(&counts),
+                Err(error) => {
+                    self.failed = true;
+                    Err(format!("perf event: {error}"))
+                }
+            }
         }
 
         /// Hertz: all cycles over the time on a processor.
@@ -153,6 +197,17 @@ mod linux {
                 Err("no time on a processor was counted".to_owned())
             }
         }
+    }
+
+    /// What a counter counted since it was asked last.
+    fn grown(open: &mut Open) -> std::io::Result<Count> {
+        let read = open.counter.read_count_and_time()?;
+        let now = Count {
+            events: read.count,
+            enabled: read.time_enabled,
+            running: read.time_running,
+        };
+        Ok(now.since(std::mem::replace(&mut open.seen, now)))
     }
 
     impl Default for InstructionMeter {
@@ -176,13 +231,19 @@ mod linux {
         fn read(&mut self, window: &Window) -> Readout {
             let mut readout = Readout::default();
             let mut ran: f64 = 1.0;
+            let mut instructions = 0.0;
             for (name, kind) in METRICS.into_iter().zip(OF_METRICS) {
-                readout.metrics.push(match self.counted(kind) {
-                    Ok((0.0, _)) if kind == Kind::Instructions => {
-                        let why = "no instruction was counted";
-                        Metric::unavailable(name, "1", Better::Lower, why)
-                    }
+                let counted = self.counted(kind).and_then(|(events, share)| {
+                    let none = (events <= 0.0)
+                        .then(|| no_reading(name, instructions))
+                        .flatten();
+                    none.map_or(Ok((events, share)), Err)
+                });
+                readout.metrics.push(match counted {
                     Ok((events, share)) => {
+                        if kind == Kind::Instructions {
+                            instructions = events;
+                        }
                         ran = ran.min(share);
                         per_iteration(name, "1", events, window)
                     }
@@ -221,7 +282,9 @@ mod linux {
                     ),
                 });
             }
-            self.counters.clear();
+            if std::mem::take(&mut self.failed) {
+                self.counters.clear();
+            }
             readout
         }
     }
@@ -265,7 +328,7 @@ mod linux {
         Ok(threads.flatten().filter_map(number).collect())
     }
 
-    fn open_for(kind: Kind, threads: &[i32]) -> Result<Vec<Counter>, String> {
+    fn open_for(kind: Kind, threads: &[i32]) -> Result<Vec<Open>, String> {
         let mut counters = Vec::new();
         for &thread in threads {
             let mut builder = match kind {
@@ -281,7 +344,9 @@ mod linux {
                 builder.include_kernel();
             }
             match builder.observe_pid(thread).inherit(true).build() {
-                Ok(counter) => counters.push(counter),
+                Ok(counter) => {
+                    counters.push(Open { counter, seen: Count::default() });
+                }
                 // The thread has ended since it was listed (ESRCH).
                 Err(error) if error.raw_os_error() == Some(3) => {}
                 Err(error) => return Err(refusal(&error, kind)),
@@ -320,25 +385,30 @@ mod linux {
         use super::*;
 
         #[test]
-        fn a_reading_is_a_count_or_a_reason_but_never_zero() {
+        fn a_reading_is_a_reason_or_a_count_and_only_misses_may_be_none() {
             let mut meter = InstructionMeter::with_clock();
-            meter.start();
-            let sum: u64 = (0..10_000_u64).map(std::hint::black_box).sum();
-            meter.stop();
-            assert_eq!(std::hint::black_box(sum), 49_995_000);
-            let window = Window { iterations: 1, ..Window::default() };
-            let metrics = meter.read(&window).metrics;
-            let names: Vec<&str> =
-                metrics.iter().map(|metric| metric.name.as_str()).collect();
-            assert_eq!(names[..4], METRICS);
-            assert_eq!(names[4], "cpu_frequency");
-            for metric in metrics {
-                match metric.reading {
-                    Reading::Value(count) if metric.name == "instructions" => {
-                        assert!(count > 1000.0);
+            // The second window has the counters of the first.
+            for _ in 0..2 {
+                meter.start();
+                let sum: u64 = (0..10_000_u64).map(std::hint::black_box).sum();
+                meter.stop();
+                assert_eq!(std::hint::black_box(sum), 49_995_000);
+                let window = Window { iterations: 1, ..Window::default() };
+                let metrics = meter.read(&window).metrics;
+                let names: Vec<&str> =
+                    metrics.iter().map(|metric| metric.name.as_str()).collect();
+                assert_eq!(names[..4], METRICS);
+                assert_eq!(names[4], "cpu_frequency");
+                for metric in metrics {
+                    let least = match metric.name.as_str() {
+                        "instructions" | "cycles" => 1000.0,
+                        "cpu_frequency" => 1e6,
+                        _ => 0.0,
+                    };
+                    match metric.reading {
+                        Reading::Value(count) => assert!(count >= least),
+                        Reading::Unavailable(why) => assert!(!why.is_empty()),
                     }
-                    Reading::Value(count) => assert!(count >= 0.0),
-                    Reading::Unavailable(why) => assert!(!why.is_empty()),
                 }
             }
         }
@@ -367,17 +437,19 @@ mod other {
 
     /// Says that there are no counters here.
     #[derive(Default)]
-    pub struct InstructionMeter;
+    pub struct InstructionMeter {
+        with_clock: bool,
+    }
 
     impl InstructionMeter {
         /// A meter that reads nothing.
         pub fn new() -> Self {
-            Self
+            Self::default()
         }
 
-        /// A meter that reads nothing, the clock neither.
+        /// A meter that reads nothing, and says so of the clock too.
         pub fn with_clock() -> Self {
-            Self
+            Self { with_clock: true }
         }
     }
 
@@ -392,10 +464,15 @@ mod other {
             } else {
                 "built without the feature `counters`"
             };
-            let metrics = METRICS
-                .iter()
-                .map(|name| Metric::unavailable(*name, "1", Better::Lower, why))
-                .collect();
+            let none = |name: &str, unit: &str, better| {
+                Metric::unavailable(name, unit, better, why)
+            };
+            let counts =
+                METRICS.iter().map(|name| none(name, "1", Better::Lower));
+            let clock = self
+                .with_clock
+                .then(|| none("cpu_frequency", "Hz", Better::Neither));
+            let metrics = counts.chain(clock).collect();
             Readout { metrics, warnings: Vec::new() }
         }
     }
@@ -419,5 +496,22 @@ mod tests {
         assert_eq!(scaled(&asleep), Ok((100.0, 1.0)));
         let never = [count(0, 10, 0)];
         assert!(scaled(&never).unwrap_err().contains("never ran"));
+        let nothing = [count(0, 0, 0)];
+        assert_eq!(scaled(&nothing), Err("nothing was run".to_owned()));
+        // One that never got the hardware did what the other did.
+        let starved = [count(100, 10, 10), count(0, 10, 0)];
+        assert_eq!(scaled(&starved), Ok((200.0, 0.5)));
+        let grown = count(150, 30, 20).since(count(100, 10, 15));
+        assert_eq!(grown, count(50, 20, 5));
+    }
+
+    #[test]
+    fn work_without_a_count_is_unread_and_few_misses_may_be_none() {
+        assert!(no_reading("cycles", 1e6).is_some());
+        assert!(no_reading("instructions", 0.0).is_some());
+        // A slot of a tight loop may miss nothing; seconds of code cannot.
+        assert_eq!(no_reading("cache_misses", 1e6), None);
+        let why = no_reading("branch_misses", 4e9).unwrap();
+        assert!(why.contains("beside 4.0e9 instructions"), "{why}");
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::number_after;
 
-/// Seconds that a group's processes were held back for since it was made, by
-/// its `cpu.stat`: version 2 counts microseconds, version 1 nanoseconds.
+/// Processor-seconds that a group was held back for since it was made, by its
+/// `cpu.stat`: version 2 counts microseconds, version 1 nanoseconds. The
+/// kernel stops a group processor by processor (each has a queue of its own)
+/// and adds those times up, so that a second may hold more than one.
 pub(crate) fn held_back(cpu_stat: &str) -> Option<f64> {
     number_after(cpu_stat, "throttled_usec").map(|us| us * 1e-6).or_else(|| {
         number_after(cpu_stat, "throttled_time").map(|ns| ns * 1e-9)

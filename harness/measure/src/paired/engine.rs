@@ -6,7 +6,7 @@ use assay_schema::Seconds;
 use assay_statistics::Block;
 
 use super::arm::check_time;
-use super::long_turns::{LongPlan, LongTurns, long_plan};
+use super::long_turns::{LongPlan, LongTurns, Pace, long_plan};
 use super::schedule::{Costs, Orders, Schedule, schedule, slot};
 use super::surroundings::{Around, Moment, Shared, Surroundings};
 use super::{
@@ -124,7 +124,7 @@ pub fn compare<S: Starter, C: Clock>(
         in_blocks: Mean::default(),
         in_starts: Mean::default(),
         around: settings.machine.as_deref().map(Surroundings::below),
-        turn_is_process: starter.is_whole_process(),
+        looks_at_turns: starter.is_whole_process(),
     };
     let mut arms = turns.start(starter, 0)?;
     let iteration = if starter.is_whole_process() {
@@ -137,6 +137,10 @@ pub fn compare<S: Starter, C: Clock>(
         false => slot(settings, iteration),
     };
     starter.place(0, &mut arms)?;
+    // A turn of a slow body is as good as a long one.
+    turns.looks_at_turns |= turns
+        .stretch()
+        .is_some_and(|least| iteration * turn.iterations as f64 >= least);
     // What one block costs. It settles the first round as well, unless it is
     // too dear to be taken twice.
     let whole_process = starter.is_whole_process();
@@ -146,16 +150,17 @@ pub fn compare<S: Starter, C: Clock>(
     let first = turns.file(taken, turn, 0, 0, kind)?;
     let left = Seconds((settings.budget - turns.elapsed()).0.max(0.0));
     let mut around = turns.around.as_ref().map(Surroundings::around);
-    let long = turns
-        .stretch()
-        .map(|stretch| long_plan(settings, stretch, iteration, left));
-    let (long, no_long_turns) = match long {
+    let pace = Pace::of_block(iteration, turns.in_blocks.mean(), turn);
+    let long =
+        turns.stretch().map(|stretch| long_plan(settings, stretch, pace, left));
+    let (mut long, no_long_turns) = match long {
         None => (None, None),
         Some(Ok(long)) => (Some(long), None),
         Some(Err(why)) => (None, Some(why)),
     };
     if let Some(around) = &mut around {
         around.no_long_turns = no_long_turns;
+        around.with_set_up = !whole_process;
     }
     let reserved = long.as_ref().map_or(Seconds::ZERO, LongPlan::cost);
     let plan = schedule(
@@ -168,7 +173,7 @@ pub fn compare<S: Starter, C: Clock>(
             whole_process,
         },
     );
-    let every = long.as_ref().map(|long| long.every(plan.rounds));
+    let every = long.as_mut().map(|long| long.spread(plan.rounds));
     let mut run = PairedRun {
         name: name.clone(),
         schedule: plan,
@@ -222,16 +227,20 @@ pub fn compare<S: Starter, C: Clock>(
             number += 1;
         }
         if let (Some(around), Some(before)) = (&turns.around, before) {
+            let now = around.now();
+            let seconds = turns.since(began);
             let clock_hz = around.clock_hz();
-            let passed = around.between(&before, &around.now());
-            shared.add(&passed, turns.since(began), clock_hz);
+            shared.add(&around.between(&before, &now), seconds, clock_hz);
         }
         if let (Some(long), Some(every), Some(taken)) =
-            (&long, every, &mut run.long_turns)
+            (&mut long, every, &mut run.long_turns)
             && round % every == 0
+            && long.fits(turns.elapsed(), settings.budget * 1.02)
         {
             let slot = long.slot();
+            let began = turns.clock.now();
             let turn = turns.take_seen(&mut arms, slot, true)?;
+            long.took(turns.since(began));
             taken.rounds.push(vec![turns.file(
                 turn,
                 slot,
@@ -252,7 +261,8 @@ pub fn compare<S: Starter, C: Clock>(
     }
     run.placement = starter.placement();
     run.notes = notes(&run, settings, iteration);
-    if let Some(around) = run.around.as_mut().filter(|_| !whole_process) {
+    let looked = turns.looks_at_turns;
+    if let Some(around) = run.around.as_mut().filter(|_| !looked) {
         shared.fill(around);
         run.notes.extend(around.notes(&run.name));
     }
@@ -323,8 +333,8 @@ struct Turns<'a, C> {
     in_starts: Mean,
     /// The machine, where it is looked at.
     around: Option<Surroundings>,
-    /// Then the machine is looked at round every turn.
-    turn_is_process: bool,
+    /// Turns are so long, or processes, that it is looked at round each.
+    looks_at_turns: bool,
 }
 
 /// What a block is for.
@@ -339,13 +349,13 @@ impl<C: Clock> Turns<'_, C> {
     /// The length of a long turn; `None` where none is needed.
     fn stretch(&self) -> Option<Seconds> {
         let around = self.around.as_ref();
-        around.filter(|_| !self.turn_is_process)?.stretch()
+        around.filter(|_| !self.looks_at_turns)?.stretch()
     }
 
     /// The machine now, where turns are too short to look round each.
     fn seen(&self) -> Option<Moment> {
         let around = self.around.as_ref();
-        around.filter(|_| !self.turn_is_process).map(Surroundings::now)
+        around.filter(|_| !self.looks_at_turns).map(Surroundings::now)
     }
 
     fn elapsed(&self) -> Seconds {
@@ -429,7 +439,7 @@ impl<C: Clock> Turns<'_, C> {
         slot: Slot,
     ) -> Result<Vec<(Side, ArmSample)>, PairedError> {
         let began = self.clock.now();
-        let taken = self.take_seen(arms, slot, self.turn_is_process)?;
+        let taken = self.take_seen(arms, slot, self.looks_at_turns)?;
         self.in_blocks.add(self.since(began));
         Ok(taken)
     }
@@ -449,7 +459,8 @@ impl<C: Clock> Turns<'_, C> {
             let mut sample = arms[side.index()].sample(slot)?;
             check_time(side, self.name, sample.seconds)?;
             if let Some((around, before)) = around.zip(before) {
-                around.add(&mut sample, &before, slot.iterations);
+                let iterations = slot.warm_up.saturating_add(slot.iterations);
+                around.add(&mut sample, &before, iterations);
             }
             taken.push((side, sample));
         }

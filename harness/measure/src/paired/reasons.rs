@@ -208,10 +208,15 @@ fn work(moved: &Moved) -> Option<String> {
         return Some(format!("{counted}, {said}"));
     }
     let pace = if moved.time > 0.0 { "longer" } else { "less" };
-    Some(match moved.change("cycles").filter(|&c| moved.with_time(c)) {
-        Some(cycles) => format!(
+    Some(match moved.change("cycles") {
+        Some(cycles) if moved.with_time(cycles) => format!(
             "{counted}, cycles {}: the same work, each instruction takes \
              {pace} (caches, branches, alignment)",
+            percent(cycles)
+        ),
+        Some(cycles) => format!(
+            "{counted}, cycles {}: the same work took {pace}, but not in \
+             cycles of its own: the kernel, waiting or the clock",
             percent(cycles)
         ),
         None => format!(
@@ -313,33 +318,34 @@ fn counted(
 
 /// Steal is a share: it moves by points, not by parts.
 fn steal(moved: &Moved) -> Option<String> {
-    let points = points(moved, "steal")?;
+    let Pair { baseline, candidate } = by_a_point(moved, "steal")?;
     Some(format!(
-        "steal {points}: the hypervisor gave the processor to others, not code"
+        "steal {:+.1} points ({:.1} % to {:.1} %): the hypervisor gave the \
+         processor to others, not code",
+        (candidate - baseline) * 100.0,
+        baseline * 100.0,
+        candidate * 100.0
     ))
 }
 
-/// A quota of the control group is a share too.
+/// A quota of the control group: the kernel adds up the processors that it
+/// stops, so this is no share of the time.
 fn throttled(moved: &Moved) -> Option<String> {
-    let points = points(moved, "throttled")?;
+    let pair = by_a_point(moved, "throttled")?;
     Some(format!(
-        "held back by the quota of its control group {points} of the time: \
-         the quota, not code"
+        "held back by the quota of its control group for {:+.2} \
+         processor-seconds a second ({:.2} to {:.2}): the quota, not code",
+        pair.candidate - pair.baseline,
+        pair.baseline,
+        pair.candidate
     ))
 }
 
-/// A share that moved with time by a point or more, in words.
-fn points(moved: &Moved, name: &str) -> Option<String> {
-    let pair = moved.beside.get(name)?;
+/// What moved with time by 0.01 or more.
+fn by_a_point(moved: &Moved, name: &str) -> Option<Pair> {
+    let pair = *moved.beside.get(name)?;
     let grown = pair.candidate - pair.baseline;
-    (grown.abs() >= 0.01 && grown * moved.time > 0.0).then(|| {
-        format!(
-            "{:+.1} points ({:.1} % to {:.1} %)",
-            grown * 100.0,
-            pair.baseline * 100.0,
-            pair.candidate * 100.0
-        )
-    })
+    (grown.abs() >= 0.01 && grown * moved.time > 0.0).then_some(pair)
 }
 
 /// Turns shorter than a tick share what the hypervisor takes.

@@ -207,11 +207,17 @@ const LEAST_EVENTS: f64 = 20.0;
 /// turns have it not, of long turns.
 fn beside(run: &PairedRun) -> BTreeMap<String, Pair> {
     let turns: Vec<&[ArmSample; 3]> = run.blocks().collect();
-    let long: Vec<&[ArmSample; 3]> =
-        run.long_turns.iter().flat_map(|l| l.rounds.iter().flatten()).collect();
-    let iterations = run.schedule.slot.iterations;
-    let mut found = pairs(&long, 1);
-    found.extend(pairs(&turns, iterations));
+    let mut found = BTreeMap::new();
+    if let Some(long) = &run.long_turns {
+        let blocks: Vec<&[ArmSample; 3]> =
+            long.rounds.iter().flatten().collect();
+        found = pairs(&blocks, long.iterations);
+        // What was taken from those turns was not taken from the ones whose
+        // time is judged.
+        found.remove("steal");
+        found.remove("throttled");
+    }
+    found.extend(pairs(&turns, run.schedule.slot.iterations));
     found
 }
 

@@ -163,7 +163,8 @@ fn of_units(row: Row, finding: &Finding, judged: Judged) -> ComparisonRow {
             moved
         } else {
             // What moved beside a time that did not is no reason.
-            Moved { beside: Default::default(), ..moved }
+            let beside = Default::default();
+            Moved { beside, shared_steal: None, ..moved }
         };
         made.reasons.extend(reasons(&shown));
     }
@@ -221,5 +222,42 @@ fn blank(row: Row) -> ComparisonRow {
         forced: row.forced,
         unread: false,
         reasons: row.reasons,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_schema::{Mode, ModesChange};
+    use assay_statistics::{MetricKind, Units, find};
+
+    use super::*;
+
+    #[test]
+    fn what_did_not_move_tells_its_modes_and_blames_nothing() {
+        let rule = VerdictRule::default();
+        let small: Vec<f64> =
+            (0..20).map(|i| f64::from(i % 5) * 1e-4 - 2e-4).collect();
+        let units = Units {
+            candidate: small.clone(),
+            again: small.clone(),
+            null: small,
+        };
+        let finding =
+            find(&units, MetricKind::Timed, Better::Lower, &rule).unwrap();
+        let mode = |at| Mode { at, share: 0.5 };
+        let two = vec![mode(0.01), mode(0.02)];
+        let mut row = Row::of_time("x");
+        row.evidence = Evidence::Units(Box::new(finding));
+        row.moved = Some(Moved {
+            modes: Some(ModesChange { baseline: two.clone(), candidate: two }),
+            shared_steal: Some(0.08),
+            ..Moved::default()
+        });
+        let rows = suite(vec![row], &rule, SuiteFacts::default()).rows;
+        assert_eq!(rows[0].verdict, Verdict::Same);
+        let said =
+            |part: &str| rows[0].reasons.iter().any(|r| r.contains(part));
+        assert!(said("modes"), "{:?}", rows[0].reasons);
+        assert!(!said("hypervisor"), "{:?}", rows[0].reasons);
     }
 }

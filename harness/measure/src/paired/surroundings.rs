@@ -25,8 +25,9 @@ use crate::meter::steal::{Jiffies, jiffies_below};
 /// under way at either end is then 2 % of it at most.
 pub(crate) const LEAST_STEPS: f64 = 50.0;
 
-/// Seconds between two steps of a GPU's counter: what its driver gives is
-/// seen to stand still for 20 to 100 ms.
+/// Seconds between two steps of a GPU's counter: it moves every 20 to 100 ms
+/// (PETSc's manual on `PetscLogGpuEnergyMeter`, of this very counter; Yang,
+/// Adamek and Armour, arXiv 2312.02741, of the readings of power behind it).
 #[cfg(feature = "nvidia")]
 const GPU_STEP_S: f64 = 0.1;
 
@@ -48,11 +49,15 @@ pub struct Around {
     pub energies: Vec<Energy>,
     /// Metrics that could not be read, and why.
     pub unread: Vec<(&'static str, String)>,
+    /// Whether counters saw the set-up of each input, as the clock did not:
+    /// of benchmarks.
+    pub with_set_up: bool,
     /// Why no long turn was taken though there is a counter.
     pub no_long_turns: Option<String>,
     /// Share of processor time that the hypervisor took while arms shared it.
     pub steal: Option<f64>,
-    /// Share of the time that the control group's quota held all arms back.
+    /// Processor-seconds a second that the control group's quota held all
+    /// arms back for; the kernel adds up processors, so it may exceed 1.
     pub throttled: Option<f64>,
     /// The lowest and the highest clock after a round, Hz.
     pub clock_hz: Option<[f64; 2]>,
@@ -79,7 +84,8 @@ pub(crate) struct Moment {
     /// Joules of a device, or microjoules of each counter.
     energies: Vec<Option<Vec<f64>>>,
     jiffies: Option<Jiffies>,
-    held_back: Option<f64>,
+    /// Processor-seconds of each group.
+    held_back: Vec<Option<f64>>,
 }
 
 /// What passed between two moments.
@@ -89,7 +95,7 @@ pub(crate) struct Passed {
     energies: Vec<Option<f64>>,
     /// Ticks of processor time, and those that were stolen.
     pub(crate) ticks: Option<[f64; 2]>,
-    /// Seconds.
+    /// Processor-seconds, of the group that was held back most.
     pub(crate) held_back: Option<f64>,
 }
 
@@ -157,7 +163,7 @@ impl Surroundings {
                 .sources
                 .iter()
                 .map(|(_, source)| match source {
-                    Source::Rapl(counters) => counters.read(),
+                    Source::Rapl(counters) => counters.read().ok(),
                     #[cfg(feature = "nvidia")]
                     Source::Device(device) => {
                         device.joules().ok().map(|joules| vec![joules])
@@ -165,12 +171,11 @@ impl Surroundings {
                 })
                 .collect(),
             jiffies: jiffies_below(&self.root).ok(),
-            // The group whose quota is tightest.
             held_back: self
                 .groups
                 .iter()
-                .filter_map(|file| held_back(&text(file)?))
-                .reduce(f64::max),
+                .map(|file| held_back(&text(file)?))
+                .collect(),
         }
     }
 
@@ -198,32 +203,45 @@ impl Surroundings {
             .jiffies
             .zip(now.jiffies)
             .map(|(then, now)| [now.all - then.all, now.steal - then.steal]);
-        let held_back =
-            then.held_back.zip(now.held_back).map(|(then, now)| now - then);
+        // Not the difference of the largest: the total of a group further up
+        // may be the larger one and stand still.
+        let held_back = then
+            .held_back
+            .iter()
+            .zip(&now.held_back)
+            .filter_map(|(then, now)| Some((*now)? - (*then)?))
+            .reduce(f64::max);
         Passed { energies, ticks, held_back }
     }
 
     /// Adds what passed since `then` to the turn that took place meanwhile,
     /// amounts for one iteration.
+    ///
+    /// A counter's reading stands even where an arm has a metric of its name
+    /// (a benchmark's own is `quality/<name>`): its row says whose energy it
+    /// is. Of all else the arm knows better.
     pub(crate) fn add(
         &self,
         sample: &mut ArmSample,
         then: &Moment,
         iterations: u64,
     ) {
-        let clock = self.clock_hz();
         let passed = self.between(then, &self.now());
-        let mut add = |name: &str, unit: &str, better, value: f64| {
-            let unit = unit.to_owned();
-            let metric = LockstepMetric { value, unit, better };
-            sample.metrics.entry(name.to_owned()).or_insert(metric);
-        };
+        // Last: it walks over all processors, which takes energy and time.
+        let clock = self.clock_hz();
+        let seconds = sample.seconds;
         for ((energy, _), joules) in self.sources.iter().zip(&passed.energies) {
+            sample.metrics.remove(energy.metric);
             if let Some(joules) = joules {
                 let each = joules / iterations.max(1) as f64;
-                add(energy.metric, "J", Better::Lower, each);
+                let metric = metric_of("J", Better::Lower, each);
+                sample.metrics.insert(energy.metric.to_owned(), metric);
             }
         }
+        let mut add = |name: &str, unit: &str, better, value: f64| {
+            let metric = metric_of(unit, better, value);
+            sample.metrics.entry(name.to_owned()).or_insert(metric);
+        };
         if let Some([all, steal]) = passed.ticks
             && all > 0.0
         {
@@ -232,20 +250,16 @@ impl Surroundings {
         if let Some(hertz) = clock {
             add("cpu_frequency", "Hz", Better::Neither, hertz);
         }
-        let seconds = sample.seconds;
         if let Some(held_back) = passed.held_back
             && seconds > 0.0
         {
-            let share = held_back / seconds;
-            add_share(sample, "throttled", share);
+            add("throttled", "1", Better::Lower, held_back / seconds);
         }
     }
 }
 
-fn add_share(sample: &mut ArmSample, name: &str, value: f64) {
-    let metric =
-        LockstepMetric { value, unit: "1".to_owned(), better: Better::Lower };
-    sample.metrics.entry(name.to_owned()).or_insert(metric);
+fn metric_of(unit: &str, better: Better, value: f64) -> LockstepMetric {
+    LockstepMetric { value, unit: unit.to_owned(), better }
 }
 
 /// The first NVIDIA device, where this machine has a driver that tells.
@@ -318,12 +332,12 @@ impl Around {
                 steal * 100.0
             ));
         }
-        if let Some(share) = self.throttled.filter(|&share| share >= 0.01) {
+        if let Some(held_back) = self.throttled.filter(|&held| held >= 0.01) {
             notes.push(format!(
-                "{name}: the quota of the control group held it back {:.1} % \
-                 of the time; give it more processor time, or a --budget that \
-                 the quota lasts for",
-                share * 100.0
+                "{name}: the quota of the control group held it back for \
+                 {held_back:.2} processor-seconds a second (processors added \
+                 up); give it more processor time, or a --budget that the \
+                 quota lasts for"
             ));
         }
         if let Some([low, high]) = self.clock_hz.filter(|[low, high]| {

@@ -171,6 +171,26 @@ fn a_run_trains_to_an_accuracy_and_its_curve_has_a_point_a_step() {
 }
 
 #[test]
+fn a_stage_that_is_read_back_has_the_time_that_it_took_when_it_was_made() {
+    let ran = run(&Settings::default(), |clock| {
+        let clock = clock.clone();
+        Ok(Box::new(Body {
+            pace: Pace::Study,
+            verify: || Ok(right()),
+            iterate: move |watch: &mut Watch<'_>| {
+                clock.advance(Seconds(0.25));
+                if watch.step() == 0 {
+                    watch.took_earlier(Seconds(30.0));
+                    return Ok(Progress::More);
+                }
+                Ok(Progress::Done)
+            },
+        }))
+    });
+    assert_eq!(ran.record().steady_samples("step"), [30.0, 0.25]);
+}
+
+#[test]
 fn ranks_on_threads_of_their_own_time_their_parts() {
     const RANKS: u32 = 4;
     let ran = run(&Settings::default(), |clock| {

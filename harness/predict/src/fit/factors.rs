@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_hardware_profiles::{OverlayClass, OverlayError};
 use assay_schema::Runtime;
-use assay_trace::OperatorKind;
 
 use super::rows::{Observation, Unfit};
 use super::solve::Problem;
@@ -85,9 +84,7 @@ pub(super) fn graph_runtimes(
     for seen in observations {
         let (_, unit) = seen.profile.unit(Some(seen.unit.name()))?;
         let fuse = Constants::get()?.runtime(seen.runtime)?.fuse;
-        let kernels = seen.traced.launches(fuse).kernels.iter();
-        let computing = kernels.filter(|k| k.kind != OperatorKind::View);
-        let launched: u64 = computing.map(|kernel| kernel.count).sum();
+        let launched = seen.traced.launches(fuse).count();
         if unit.efficiency.is_empty() && launched > 1 {
             runtimes.insert(seen.runtime);
         }

@@ -152,8 +152,7 @@ fn row(
         Err(error) => return Ok(Err(error.to_string())),
     };
     let ceilings = Ceilings::new(&seen.profile, unit, precision, &served);
-    let mut kernels: Vec<Kernel> = launches.kernels.clone();
-    kernels.retain(|k| k.kind != assay_trace::OperatorKind::View);
+    let kernels: Vec<Kernel> = launches.kernels.clone();
     let class = |kernel: &Kernel| {
         Class::of(
             &kernel.kind,

@@ -21,6 +21,16 @@ constants!(DecodeConstants:
 /// Rows of queries and of keys that one block works on.
 const BLOCK: f64 = 128.0;
 
+/// Fused kernels are built for heads of multiples of this (FlashAttention-2
+/// 2.6.3, `csrc/flash_attn/src/static_switch.h`: 32, 64, 96, 128, 160, 192,
+/// 224, 256), and a head of another width runs as one of the next: 40 as 64.
+const HEAD_STEP: u64 = 32;
+
+/// The width at which a fused kernel of the matrix unit computes heads.
+fn padded_head(head_dim: u64) -> u64 {
+    head_dim.next_multiple_of(HEAD_STEP)
+}
+
 /// The shape of an attention.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -34,7 +44,8 @@ pub(crate) struct Shape {
 }
 
 /// Blocks of queries over blocks of keys; the probabilities never leave the
-/// core. A causal block row ends at its diagonal, so whole blocks are counted.
+/// core. A causal block row ends at its diagonal, so whole blocks are counted;
+/// on the matrix unit whole head steps too.
 pub(crate) fn prefill(
     k: &PrefillConstants,
     c: &Ceilings,
@@ -60,7 +71,12 @@ pub(crate) fn prefill(
     // A backward pass does the forward's products and more.
     let forward = 4.0 * f(shape.head_dim) * pairs * lanes;
     let passes = (kernel.flops / forward.max(1.0)).max(1.0);
-    let block = 4.0 * f(shape.head_dim) * BLOCK * BLOCK * passes;
+    let width = if c.on_matrix_unit {
+        padded_head(shape.head_dim)
+    } else {
+        shape.head_dim
+    };
+    let block = 4.0 * f(width) * BLOCK * BLOCK * passes;
     let core =
         k.ec * c.peak * sustained(k.pj, k.pj_years, k.power, c) / c.cores;
     let work = block * blocks * lanes / core / c.cores;
@@ -115,4 +131,18 @@ pub(crate) fn decode(
         memory,
         floor(k.launch_us, k.o_mul, k.o_kc, c),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_computed_at_the_width_of_the_next_kernel() {
+        let widths =
+            [(8, 32), (32, 32), (40, 64), (64, 64), (80, 96), (160, 160)];
+        for (head, wide) in widths {
+            assert_eq!(padded_head(head), wide);
+        }
+    }
 }

@@ -33,8 +33,8 @@ const MATRIX_TILES: [(f64, f64); 12] = [
     (16.0, 128.0),
 ];
 
-/// Tiles of kernels on vector lanes, rows by columns. Those of less than
-/// [`THIN_TILE`] rows are for products that have no more rows than that.
+/// Tiles of kernels on vector lanes, rows by columns. Those of at most
+/// [`THIN_TILE`] rows are for products of no more rows than the tile has.
 const VECTOR_TILES: [(f64, f64); 9] = [
     (256.0, 128.0),
     (128.0, 256.0),
@@ -47,8 +47,9 @@ const VECTOR_TILES: [(f64, f64); 9] = [
     (32.0, 32.0),
 ];
 
-/// Libraries cut many rows into tiles of at least twice this: with 96 rows
-/// P100, A100 and H100 take about as long as with 128 (f32, batched).
+/// Libraries cut more rows than this into tiles of at least twice as many:
+/// batched f32 products of 96 rows take about as long as of 128
+/// (docs/prediction-fits.md says on which devices).
 const THIN_TILE: f64 = 32.0;
 
 /// In how many parts the inner dimension is cut.
@@ -94,7 +95,10 @@ pub(crate) fn times(
     let ec = scaled(k.ec, k.ec_opc).min(1.0);
     let half = scaled(k.half, k.half_opc);
     let kappa = scaled(k.kappa, k.kappa_opc);
-    let reach = ec * sustained(k.pj, k.pj_years, k.power, c);
+    // What a higher peak loses to its power and to shares that shrink with it
+    // is at most all of it: it never makes a product slower.
+    let power = k.power.min(1.0 + k.ec_opc.min(0.0) - k.half_opc.max(0.0));
+    let reach = ec * sustained(k.pj, k.pj_years, power, c);
     let peak = reach * c.peak * if narrow { k.narrow } else { 1.0 };
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };

@@ -17,7 +17,6 @@ use named::constants;
 
 use crate::ceilings::Ceilings;
 use crate::kernels::Kernel;
-use crate::networks::padded_head;
 use crate::target::Times;
 
 /// A class of operators with constants of its own.
@@ -158,7 +157,6 @@ impl Class {
                 let k = llama_cpp::LlamaCppConstants::read(values);
                 llama_cpp::times(&k, c, kernel)
             }
-            (_, OperatorKind::View) => Times::default(),
             (
                 _,
                 &OperatorKind::Collective {
@@ -221,7 +219,7 @@ impl Class {
                     ..
                 },
             ) => {
-                let mut shape = attention::Shape {
+                let shape = attention::Shape {
                     batch,
                     heads,
                     kv_heads,
@@ -230,16 +228,6 @@ impl Class {
                     keys,
                     causal,
                 };
-                let wide = padded_head(head_dim);
-                if query > 1 && c.on_matrix_unit && wide > head_dim {
-                    shape.head_dim = wide;
-                    let kernel = Kernel {
-                        flops: kernel.flops * f(wide) / f(head_dim),
-                        ..kernel.clone()
-                    };
-                    let k = attention::PrefillConstants::read(values);
-                    return Some(attention::prefill(&k, c, shape, &kernel));
-                }
                 if query == 1 {
                     let k = attention::DecodeConstants::read(values);
                     attention::decode(&k, c, shape, kernel)

@@ -81,16 +81,28 @@ pub(crate) fn elementwise(
     )
 }
 
-/// Rows that a warp holds in its registers have at most this many columns.
+/// Rows that a warp holds in its registers have at most this many columns
+/// (PyTorch, `SoftMax.cu`: from there on a block takes the row).
 const IN_REGISTERS: f64 = 1024.0;
 
-/// Threads that a core keeps at once; that one block has at most; and the
-/// bytes that one of them loads at a time.
+/// Threads that a core keeps at once: one value for all devices, as `row`,
+/// which divides it, was fitted with it. CUDA's guide (compute capabilities,
+/// "resident threads per SM") has 2,048 for data-centre parts but 1,024 for
+/// 7.5 and 1,536 for 8.6, 8.9 and 12, and other vendors count otherwise; no
+/// profile states it.
 const THREADS: f64 = 2048.0;
+
+/// Threads that a block has at most (the same guide), of which a block of
+/// PyTorch's softmax takes half the row's loads to the next power of two, a
+/// warp at least (`SoftMax_getBlockSize`).
 const BLOCK: f64 = 1024.0;
+
+/// Bytes that a thread loads at a time: the widest load, of 128 bits
+/// (`ILP = sizeof(float4) / sizeof(scalar_t)` there).
 const LOAD: f64 = 16.0;
 
-/// Threads that share a row of a norm.
+/// Threads that share a row of a norm: four warps (PyTorch,
+/// `layer_norm_kernel.cu`, the vectorized kernel).
 const NORM_BLOCK: f64 = 128.0;
 
 /// Share of a second reading of rows that comes from memory: none while the

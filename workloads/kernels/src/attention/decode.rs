@@ -23,7 +23,8 @@ const WORTH_THREADS: usize = 128 * 1024;
 const WORTH_CLAIM: usize = 64 * 1024;
 
 /// Values of keys beyond which a step finds none in a core's second cache: half
-/// of 1 MB for keys and values each.
+/// of 1 MB for keys and values each. So much of the next sequence is called
+/// ahead, too: more would drive out the one at work.
 const NEAR: usize = 128 * 1024;
 
 /// Query heads that are weighed together; groups are small, and larger ones
@@ -47,7 +48,13 @@ pub(super) fn decode(
     let group = heads / kv_heads;
     let parts = Parts::new(out);
     let level = Level::best();
-    let ahead = kv_heads > 1 && batch * kv_heads * task.keys * width > NEAR;
+    let one_sequence = kv_heads * task.keys * width;
+    // Where the heads of a position lie side by side, and one call serves all.
+    let beside = [k, v].iter().all(|x| x.strides[1] >= kv_heads * width);
+    let ahead = kv_heads > 1
+        && beside
+        && one_sequence <= NEAR
+        && batch * one_sequence > NEAR;
     let one = |index: usize| {
         let (b, kv) = (index / kv_heads, index % kv_heads);
         if kv == 0 && ahead && b + 1 < batch {

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The tile is [`micro`](crate::micro)'s, with rows of `W` on its left. Sums
-//! run over `in` in order and the bias comes last, as with `gemm`: the bits are
-//! the same (tested), so that it is no matter which of the two is chosen.
+//! run over `in` in order and the bias comes last, as with `gemm` up to 512
+//! deep: the bits are the same there (tested). `gemm` cuts a deeper product and
+//! adds the parts, and the last digits may differ.
 //!
 //! Weights packed once for a session were left out: they would have to be told
 //! of each training step, and save what is a tenth of the time here.
@@ -33,6 +34,10 @@ const FEW: usize = 64;
 /// Of larger ones nothing was measured.
 const LARGEST: usize = 256 * 1024;
 
+/// How deep a product may be: a panel of `x` is 32 times that, 256 kB, and stays
+/// in the second cache beside the rows of `W`.
+const DEEPEST: usize = 2048;
+
 /// Rows of `W` that a task multiplies, and that are turned together.
 const SIDE: usize = 16;
 
@@ -40,10 +45,15 @@ const SIDE: usize = 16;
 static ZEROS: [f32; PANEL] = [0.0; PANEL];
 
 /// Whether [`few`] serves the product of `x` [rows, inner] and `W` [outer,
-/// inner].
+/// inner]. Without vectors `gemm` has the better tile, its own for the CPU.
 pub(super) fn serves(rows: usize, inner: usize, outer: usize) -> bool {
     let weights = inner * outer;
-    rows > THIN && rows <= FEW && weights > 0 && weights <= LARGEST
+    rows > THIN
+        && rows <= FEW
+        && inner <= DEEPEST
+        && weights > 0
+        && weights <= LARGEST
+        && Level::best() != Level::Portable
 }
 
 /// Bytes of the turned rows.
@@ -188,17 +198,23 @@ mod tests {
             [64, 320, 128],
             [50, 96, 40],
             [17, 31, 19],
+            [16, 512, 96],
         ] {
+            if !serves(rows, inner, outer) {
+                continue;
+            }
             let (x, w) = (made(rows * inner, 1), made(outer * inner, 2));
+            let bias = made(outer, 3);
             let sizes = [rows, inner, outer];
-            let found = fill(rows * outer, |out| few(&x, &w, None, sizes, out));
-            let right = fill(rows * outer, |out| {
+            let found =
+                fill(rows * outer, |out| few(&x, &w, Some(&bias), sizes, out));
+            let mut right = fill(rows * outer, |out| {
                 let x = Matrix::dense(&x, rows, inner);
                 let w = Matrix::dense(&w, outer, inner).transposed();
                 product(out, outer, x, w, 1.0, Parallelism::None);
             });
-            if Level::best() == Level::Portable {
-                continue;
+            for row in right.chunks_exact_mut(outer) {
+                row.iter_mut().zip(&bias).for_each(|(sum, bias)| *sum += bias);
             }
             assert_eq!(found, right, "{sizes:?}");
         }
@@ -206,9 +222,14 @@ mod tests {
 
     #[test]
     fn every_instruction_set_agrees_with_the_formula() {
-        for [rows, inner, outer] in
-            [[13, 1, 1], [14, 7, 33], [31, 40, 17], [48, 96, 50], [64, 130, 96]]
-        {
+        for [rows, inner, outer] in [
+            [13, 1, 1],
+            [14, 7, 33],
+            [31, 40, 17],
+            [48, 96, 50],
+            [64, 130, 96],
+            [20, 513, 9],
+        ] {
             let (x, w) = (made(rows * inner, 3), made(outer * inner, 4));
             let bias = made(outer, 5);
             for level in Level::all() {

@@ -1,6 +1,8 @@
 //! What a stage tells the record: times of its parts, metrics, pictures. It
 //! stands in the stage's file, so that a resumed study tells it again.
 
+use std::time::Duration;
+
 use assay_measure::Watch;
 #[cfg(test)]
 use assay_schema::Reading;
@@ -25,6 +27,12 @@ pub(crate) struct Told {
     parts: Vec<(String, f64)>,
     metrics: Vec<Metric>,
     pictures: Vec<Pictures>,
+    /// Seconds that the stage took when it was made; files of before have 0.
+    #[serde(default)]
+    took: f64,
+    /// Whether an earlier run made it.
+    #[serde(skip)]
+    earlier: bool,
 }
 
 /// A place on a metric's own axes.
@@ -84,8 +92,21 @@ impl Told {
         self.pictures.push(pictures);
     }
 
+    /// The stage was made in so long.
+    pub(crate) fn made_in(self, took: Duration) -> Self {
+        Self { took: took.as_secs_f64(), ..self }
+    }
+
+    /// The stage was read back.
+    pub(crate) fn read_back(self) -> Self {
+        Self { earlier: true, ..self }
+    }
+
     /// All of it, into the record.
     pub(crate) fn report(self, watch: &mut Watch<'_>) {
+        if self.earlier && self.took > 0.0 {
+            watch.took_earlier(Seconds(self.took));
+        }
         for (name, seconds) in self.parts {
             if let Some(part) = PARTS.into_iter().find(|part| *part == name) {
                 watch.record(part, Seconds(seconds));

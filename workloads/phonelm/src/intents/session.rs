@@ -85,6 +85,9 @@ struct Told {
     /// Of judging, s.
     judging: f64,
     metrics: Vec<Metric>,
+    /// Whether an earlier run made the stage.
+    #[serde(skip)]
+    earlier: bool,
 }
 
 /// A study under way.
@@ -299,7 +302,7 @@ impl TuningSession {
                 let model = Decoder::new(&mut start, &self.config, LONGEST);
                 self.base = Some(with_weights(model, &file)?);
             }
-            return Ok(told);
+            return Ok(Told { earlier: true, ..told });
         }
         // What was made of this stage is of no use once it is made again.
         if let Some(kept) = &self.kept {
@@ -315,7 +318,7 @@ impl TuningSession {
             metrics.extend(self.requests());
         }
         let judging = began.elapsed().as_secs_f64();
-        let told = Told { seconds, judging, metrics };
+        let told = Told { seconds, judging, metrics, earlier: false };
         if let Some(kept) = &self.kept {
             kept.write(stage.name(), &weights(&model), &told)?;
         }
@@ -371,6 +374,9 @@ fn share(name: &str, value: f64) -> Metric {
 
 /// What a stage told, into the record.
 fn report(watch: &mut Watch<'_>, stage: Stage, told: Told) {
+    if told.earlier {
+        watch.took_earlier(Seconds(told.seconds + told.judging));
+    }
     watch.record(stage.part(), Seconds(told.seconds));
     watch.record("evaluate", Seconds(told.judging));
     for metric in told.metrics {

@@ -74,7 +74,7 @@ pub(super) fn quota(facts: &Facts) -> Finding {
         return Finding::matters(
             check,
             format!("{seen}; stopped while this looked"),
-            measured(throttled, "of the time stopped"),
+            measured(throttled, "of a processor's time stopped, all added up"),
             "give the container more processor time, or nothing at all to \
              measure with: a stop hits one sample and not the next",
         );
@@ -117,7 +117,8 @@ fn quotas(snapshot: &Snapshot) -> Vec<f64> {
     version_2.chain(version_1).collect()
 }
 
-/// The largest share of the observed time that a group was stopped for.
+/// Processor-seconds a second that a group was stopped for, of the one that
+/// was stopped most: the kernel adds up processors, so it may exceed 1.
 fn throttled(facts: &Facts) -> f64 {
     facts
         .after

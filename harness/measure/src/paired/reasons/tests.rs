@@ -64,6 +64,18 @@ fn instructions_that_take_longer_are_told_by_cycles() {
 }
 
 #[test]
+fn cycles_that_were_counted_and_stayed_are_not_called_uncounted() {
+    insta::assert_snapshot!(
+        only(0.1, &[
+            ("instructions", 1e6, 1e6),
+            ("cpu_frequency", 3e9, 3e9),
+            ("cycles", 1e6, 1e6),
+        ]),
+        @"time +10.0 %, instructions 0.0 %, cycles 0.0 %: the same work took longer, but not in cycles of its own: the kernel, waiting or the clock"
+    );
+}
+
+#[test]
 fn processor_time_that_stays_is_waiting() {
     insta::assert_snapshot!(
         only(0.5, &[("cpu_time", 1.0, 1.01)]),
@@ -110,11 +122,14 @@ fn steal_moves_by_points() {
 }
 
 #[test]
-fn a_quota_that_held_back_is_named_by_points() {
+fn a_quota_that_held_back_is_named_in_processor_seconds() {
     insta::assert_snapshot!(
         only(0.3, &[("throttled", 0.0, 0.25)]),
-        @"held back by the quota of its control group +25.0 points (0.0 % to 25.0 %) of the time: the quota, not code"
+        @"held back by the quota of its control group for +0.25 processor-seconds a second (0.00 to 0.25): the quota, not code"
     );
+    // Four processors stopped for half of the time are no share of it.
+    let four = only(0.3, &[("throttled", 0.0, 2.0)]);
+    assert!(four.contains("+2.00 processor-seconds"), "{four}");
     assert!(reasons(&moved(0.3, &[("throttled", 0.25, 0.0)])).is_empty());
 }
 

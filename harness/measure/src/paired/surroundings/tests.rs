@@ -211,6 +211,7 @@ fn energy_of_commands_is_judged_across_wraps() {
     assert_eq!(energy.unit, "J");
     let whose = &energy.reasons;
     assert!(whose.iter().any(|r| r.contains("whole processor package")));
+    assert!(!whose.iter().any(|r| r.contains("set-up")), "{whose:?}");
     assert_eq!(row(&run, "time").verdict, Verdict::Same);
     assert!(turns.iter().all(|turn| {
         !turn.long && turn.sample.metrics.contains_key("energy")
@@ -225,11 +226,86 @@ fn short_commands_are_judged_by_rounds_and_too_few_not_at_all() {
     let energy = row(&run, "energy");
     assert_eq!(energy.verdict, Verdict::Slower, "{energy:?}");
     assert!((20..=34).contains(&energy.samples), "{energy:?}");
+    // Of a round together: a turn alone sees 4 to 6 steps of 50 mJ.
+    assert!((energy.baseline.unwrap() - 0.25).abs() < 0.01, "{energy:?}");
     let (run, _) = fake.run(0.5);
     let energy = row(&run, "energy");
     assert_eq!((energy.verdict, energy.change), (Verdict::Unclear, None));
     assert!(energy.baseline.is_some(), "shown: {energy:?}");
     insta::assert_snapshot!(energy.reasons[0], @"the turns of an arm in a round take 5 ms together, and the counter moves every 1 ms: 50 steps, 50 ms, are needed to judge by it; shown, not judged");
+}
+
+#[test]
+fn turns_shorter_than_a_step_of_the_counter_show_no_number() {
+    let (run, _) = Fake::new(5e-4, true).run(0.5);
+    let energy = row(&run, "energy");
+    assert_eq!((energy.baseline, energy.candidate), (None, None));
+    assert!(energy.raw_samples > 0 && !energy.unread, "{energy:?}");
+    assert!(energy.reasons[0].ends_with("; not shown"), "{energy:?}");
+}
+
+#[test]
+fn a_body_as_long_as_a_long_turn_is_read_round_each_turn() {
+    let mut fake = Fake::new(1.0, false);
+    fake.watts = [5.0, 5.5, 5.0];
+    fake.stolen[1] = 0.08;
+    let (run, turns) = fake.run(40.0);
+    assert_eq!(run.long_turns, None);
+    assert!(turns.iter().all(|turn| !turn.long));
+    let energy = row(&run, "energy");
+    assert_eq!(energy.verdict, Verdict::Slower, "{energy:?}");
+    assert_eq!(energy.raw_samples, row(&run, "time").raw_samples);
+    assert!((energy.baseline.unwrap() - 5.0).abs() < 0.1, "{energy:?}");
+    // Steal is each turn's own then, and met not all arms alike.
+    assert!(run.blocks().all(|[_, b, _]| b.metrics["steal"].value > 0.05));
+    assert_eq!(run.around.unwrap().steal, None);
+}
+
+#[test]
+fn what_long_turns_lost_is_no_reason_for_the_time_of_others() {
+    let mut fake = Fake::new(1e-5, false);
+    fake.body[1] = 1.1e-5;
+    fake.stolen[1] = 0.08;
+    fake.held[1] = 0.2;
+    let (run, _) = fake.run(10.0);
+    let long = run.long_turns.as_ref().unwrap();
+    let steal = |block: &[ArmSample; 3]| block[1].metrics["steal"].value;
+    assert!(long.rounds.iter().flatten().any(|block| steal(block) > 0.05));
+    let time = row(&run, "time");
+    assert_eq!(time.verdict, Verdict::Slower, "{time:?}");
+    let blamed = |reason: &String| {
+        reason.starts_with("steal") || reason.starts_with("held back")
+    };
+    assert!(!time.reasons.iter().any(blamed), "{:?}", time.reasons);
+}
+
+#[test]
+fn a_parent_group_whose_total_stands_still_hides_nothing() {
+    let mut fake = Fake::new(1e-5, false);
+    fake.held = [0.1; 3];
+    let parent = "sys/fs/cgroup/cpu.stat";
+    fake.machine.borrow().set(parent, "throttled_usec 9000000000\n");
+    let (run, _) = fake.run(2.0);
+    let throttled = run.around.unwrap().throttled.unwrap();
+    assert!((throttled - 0.1).abs() < 0.02, "{throttled}");
+}
+
+#[test]
+fn a_counters_reading_stands_before_an_arms_metric_of_its_name() {
+    let fake = Fake::new(0.1, true);
+    let around = Surroundings::below(&fake.machine.borrow().root());
+    let before = around.now();
+    fake.machine.borrow_mut().work(0.1, 50.0, 0.0, 0.0);
+    let seven = metric_of("1", Better::Lower, 7.0);
+    let own = |name: &str| (name.to_owned(), seven.clone());
+    let metrics = [own("energy"), own("steal")].into_iter().collect();
+    let seconds = 0.1;
+    let mut sample = ArmSample { seconds, metrics, ..ArmSample::default() };
+    around.add(&mut sample, &before, 1);
+    let energy = &sample.metrics["energy"];
+    assert!((energy.value - 5.0).abs() < 0.06, "{energy:?}");
+    assert_eq!(energy.unit, "J");
+    assert!((sample.metrics["steal"].value - 7.0).abs() < 1e-12);
 }
 
 #[test]
@@ -243,6 +319,8 @@ fn energy_of_benchmarks_comes_from_long_turns_that_are_no_samples_of_time() {
     assert!((change.point + 0.2).abs() < 0.02, "{change:?}");
     // Of one iteration: 50 W for 10 us.
     assert!((energy.baseline.unwrap() - 5e-4).abs() < 2e-5, "{energy:?}");
+    let set_up = |reason: &String| reason.contains("set-up of each input");
+    assert!(energy.reasons.iter().any(set_up), "{energy:?}");
     let long: Vec<&Turn> = turns.iter().filter(|turn| turn.long).collect();
     assert_eq!(long.len() as u64, energy.raw_samples);
     assert!(long.iter().all(|turn| turn.sample.seconds > 0.05));
@@ -307,7 +385,8 @@ fn what_met_all_arms_of_a_lockstep_alike_is_a_note() {
     assert_eq!(around.clock_hz, Some([3e9, 3e9]));
     let notes = run.notes.join("\n");
     assert!(notes.contains("the hypervisor took"), "{notes}");
-    assert!(notes.contains("held it back"), "{notes}");
+    assert!(notes.contains("held it back for 0."), "{notes}");
+    assert!(notes.contains("processor-seconds a second"), "{notes}");
     assert!(!notes.contains("GHz"), "a steady clock is no news: {notes}");
 }
 
