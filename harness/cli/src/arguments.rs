@@ -132,7 +132,8 @@ pub(crate) struct RunArgs {
     /// Hardware profiles to predict for, comma separated; `host`, `all` too.
     #[arg(long, value_name = "PROFILE,...", value_delimiter = ',')]
     pub(crate) on: Vec<String>,
-    /// Device to measure on.
+    /// Device to measure on: `cpu`; `wgpu:N`, a GPU, for `operators` where
+    /// GPUs are built in.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
     /// Machine to measure on: `local`.
@@ -242,9 +243,12 @@ pub(crate) struct CalibrateArgs {
     )]
     pub(crate) from: Option<PathBuf>,
     /// A device of this machine, to measure 50 small kernels on, in about a
-    /// minute: `cpu`.
+    /// minute: `cpu`, or `wgpu:N` where GPUs are built in.
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// With --device wgpu:N: the shipped profile of that GPU.
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    pub(crate) profile: Option<String>,
     /// With --device: table of what was measured, for --from.
     #[arg(long, value_name = "CSV", conflicts_with = "from")]
     pub(crate) rows: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod claims;
 mod comparison;
 mod composed;
 mod defaults;
+mod device;
 mod exit;
 mod host_profile;
 mod measured;

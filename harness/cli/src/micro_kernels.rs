@@ -1,13 +1,16 @@
-//! Small kernels measured on this machine, to calibrate its profile by:
-//! `plans/calibrate.toml`, timed as the probe times operators.
+//! Small kernels measured on a device of this machine, to calibrate its profile
+//! by: `plans/calibrate.toml` on the processor, `plans/calibrate-gpu.toml` on a
+//! GPU, timed as the probe times operators.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use assay_schema::{Case, Seconds};
+use assay_hardware_profiles::UnitName;
+use assay_schema::{Case, Runtime, Seconds};
 
 use crate::defaults;
+use crate::device::Place;
 use crate::measured::{Measured, MeasuredTable};
 use crate::predictions::{On, Predictor};
 use crate::probe::operators::{Shapes, cases_of};
@@ -18,19 +21,26 @@ use crate::progress::Progress;
 const BUDGET: Seconds = Seconds(0.3);
 const ROUNDS: usize = 4;
 
-/// The cases, complete.
+/// The cases of the processor, complete.
 pub(crate) fn cases() -> Result<Vec<Case>> {
     let text = include_str!("../plans/calibrate.toml");
     cases_of(text, "plans/calibrate.toml")
 }
 
+/// Those of a GPU, complete.
+pub(crate) fn gpu_cases() -> Result<Vec<Case>> {
+    let text = include_str!("../plans/calibrate-gpu.toml");
+    cases_of(text, "plans/calibrate-gpu.toml")
+}
+
 /// Seconds of each case: the median of all rounds.
 pub(crate) fn measure(
     cases: &[Case],
+    place: &Place,
     interrupted: &AtomicBool,
 ) -> Result<Vec<f64>> {
     let mut progress = Progress::new((ROUNDS * cases.len()) as u64);
-    let mut shapes = Shapes::new(cases);
+    let mut shapes = Shapes::new(cases, place);
     for _ in 0..ROUNDS {
         shapes.round(BUDGET, interrupted, &mut progress)?;
     }
@@ -65,7 +75,13 @@ pub(crate) fn table(
     let rows = cases.iter().zip(seconds).map(|(case, &seconds)| Measured {
         case: case.clone(),
         on: on.clone(),
-        runtime: defaults::runtime(case, &on.profile, on.unit),
+        // The device's own time holds no host.
+        runtime: match on.unit {
+            UnitName::Gpu => Runtime::Kernel,
+            UnitName::Cpu | UnitName::Npu => {
+                defaults::runtime(case, &on.profile, on.unit)
+            }
+        },
         model: None,
         seconds,
         weight: 1.0,
@@ -107,21 +123,44 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use assay_hardware_profiles::UnitName;
-
     use super::*;
 
     #[test]
     fn there_are_20_to_50_and_8_of_each_class() {
-        let mut classes: BTreeMap<String, usize> = BTreeMap::new();
-        let cases = cases().unwrap();
-        for case in &cases {
-            let phase = case.axis("phase").unwrap_or_default();
-            let class = format!("{} {phase}", case.model);
-            *classes.entry(class).or_default() += 1;
+        for cases in [cases().unwrap(), gpu_cases().unwrap()] {
+            let mut classes: BTreeMap<String, usize> = BTreeMap::new();
+            for case in &cases {
+                let phase = case.axis("phase").unwrap_or_default();
+                let class = format!("{} {phase}", case.model);
+                *classes.entry(class).or_default() += 1;
+            }
+            assert!((20..=50).contains(&cases.len()), "{}", cases.len());
+            assert!(classes.values().all(|rows| *rows >= 8), "{classes:?}");
+            assert_eq!(classes.len(), 6, "{classes:?}");
         }
-        assert!((20..=50).contains(&cases.len()), "{}", cases.len());
-        assert!(classes.values().all(|rows| *rows >= 8), "{classes:?}");
+    }
+
+    #[test]
+    fn what_a_gpu_is_predicted_to_take_can_be_fitted() {
+        let on = On::read("nvidia-l4").unwrap();
+        let cases = gpu_cases().unwrap();
+        let mut predictor = Predictor::default();
+        let seconds = predicted(&cases, &on, &mut predictor).unwrap();
+        let table = table("x", &cases, &seconds, &on, "made up");
+        let kernel = |(_, row): &(usize, Result<Measured>)| {
+            row.as_ref().unwrap().runtime == Runtime::Kernel
+        };
+        assert!(table.rows.iter().all(kernel));
+        let (seen, left) = table.observations(&mut predictor);
+        assert!(left.is_empty(), "{left:?}");
+        let seen: Vec<_> = seen.into_iter().map(|(_, one)| one).collect();
+        let found =
+            assay_predict::calibrate(&seen, "today", "made up").unwrap();
+        assert_eq!(found.unfit, []);
+        assert_eq!(found.overlay.unit, UnitName::Gpu);
+        for (name, class) in &found.overlay.classes {
+            assert!(class.error.n > 0, "{name} says no error");
+        }
     }
 
     #[test]

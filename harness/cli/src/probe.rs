@@ -19,6 +19,7 @@ use assay_measure::{
 use assay_schema::{Bytes, BytesPerSecond, Estimate, Host, Precision, Seconds};
 
 use crate::defaults::HOST;
+use crate::device::Place;
 use crate::progress::Progress;
 
 /// How long to look.
@@ -78,7 +79,8 @@ pub(crate) fn probe(
     let clock = SystemClock::detect();
     let timer = timer_report(&clock);
     let cases = operators::cases()?;
-    let mut shapes = operators::Shapes::new(&cases).and_cached()?;
+    let place = Place::cpu();
+    let mut shapes = operators::Shapes::new(&cases, &place).and_cached()?;
     let steps = depth.rounds() * (shapes.count() + 2);
     let mut progress = Progress::new(steps as u64);
 

@@ -115,7 +115,7 @@ fn prepare_and_sample<C: Clock, E>(
     let Instruments { clock, meters, allocations, interrupted } = instruments;
     let mut desk = Desk::new(clock);
     // What is alive from here on is the case's.
-    let allocation = AllocationMeter::new(allocations);
+    let allocation = AllocationMeter::on(&job.context.device, allocations);
     let start = clock.now();
     let mut session =
         guarded("preparing", || job.workload.prepare(job.case, job.context))?;

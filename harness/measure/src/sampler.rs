@@ -2,7 +2,8 @@
 //!
 //! A burst takes samples back to back. It allocates nothing, branches on
 //! three counters, and reads the clock twice a sample; everything slow
-//! (statistics, meters, the sink) happens between bursts.
+//! (statistics, meters, the sink) happens between bursts. A device's queue is
+//! empty when a sample ends: the session waits for it before the second read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -72,6 +73,7 @@ pub(crate) fn burst<C: Clock, S: Session + ?Sized>(
             watch.next_step();
             left -= 1;
         }
+        session.finish_sample(watch)?;
         let end = clock.now();
         if left == 0 {
             let left_out = watch.untimed_ticks() - untimed;

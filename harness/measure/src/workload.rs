@@ -90,6 +90,20 @@ pub trait Session {
         &mut self,
         watch: &mut Watch<'_>,
     ) -> Result<Progress, WorkloadError>;
+
+    /// Ends a sample, inside the clock, after its last iteration: waits for
+    /// what a device that works behind the caller's back still owes, so that a
+    /// sample times finished work. On a processor there is nothing to wait for.
+    ///
+    /// # Errors
+    ///
+    /// As of [`iterate`](Self::iterate).
+    fn finish_sample(
+        &mut self,
+        _watch: &mut Watch<'_>,
+    ) -> Result<(), WorkloadError> {
+        Ok(())
+    }
 }
 
 /// How iterations relate to each other.

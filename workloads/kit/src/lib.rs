@@ -16,6 +16,7 @@
 mod axes;
 mod checkpoint;
 pub mod classification;
+mod device;
 mod draws;
 mod error;
 mod golden;
@@ -32,6 +33,9 @@ mod weights;
 
 pub use axes::{AxisError, named, parsed};
 pub use checkpoint::{Checkpoint, Values};
+pub use device::{
+    Adapter, DeviceError, DeviceName, Gpu, Queue, open_device, open_gpu,
+};
 pub use draws::Draws;
 pub use error::KitError;
 pub use golden::{compare, merge};
@@ -41,7 +45,7 @@ pub use load::{
     parameter_shapes, parameter_values, published_name, rows, with_values,
 };
 pub use measurable::{
-    check_measurable, check_measurable_among, precision_axis,
+    check_measurable, check_measurable_among, check_precision, precision_axis,
 };
 pub use networks::{BatchNorm, Conv, Lstm, Mode, Training};
 pub use optimizer::{Optimizer, OptimizerState};

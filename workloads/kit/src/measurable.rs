@@ -33,6 +33,23 @@ pub fn check_measurable_among(
     precision: Precision,
     device: &str,
 ) -> Result<(), WorkloadError> {
+    check_precision(served, precision)?;
+    if device != "cpu" {
+        return Err(WorkloadError::Unsupported(format!(
+            "device {device} does not run this workload; cpu does"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses other number formats than those `served`, on any device.
+///
+/// # Errors
+/// [`WorkloadError::Unsupported`] with what is supported.
+pub fn check_precision(
+    served: &[Precision],
+    precision: Precision,
+) -> Result<(), WorkloadError> {
     if !served.contains(&precision) {
         let names: Vec<&str> = served.iter().map(|p| p.name()).collect();
         let verb = if names.len() == 1 { "is" } else { "are" };
@@ -40,11 +57,6 @@ pub fn check_measurable_among(
             "precision {precision} is not measured on this engine yet ({} \
              {verb}); it is predicted",
             names.join(", ")
-        )));
-    }
-    if device != "cpu" {
-        return Err(WorkloadError::Unsupported(format!(
-            "device {device} is not in this build; cpu is"
         )));
     }
     Ok(())

@@ -2,13 +2,12 @@
 
 use std::hint::black_box;
 
-use assay_kit::{compare, floats};
+use assay_kit::{Queue, compare, floats, open_device};
 use assay_measure::{
     Context, Pace, Progress, Rotation, RotationSize, Session, Watch,
     WorkloadError,
 };
 use assay_schema::{Bytes, Verification};
-use burn::tensor::Device;
 
 use crate::inputs::{Inputs, Source};
 use crate::operator::Operator;
@@ -25,9 +24,16 @@ const ROTATION_LIMIT: Bytes = Bytes(2e9);
 /// tiny operator would be millions of sets.
 const BOOKKEEPING: Bytes = Bytes(2048.0);
 
+/// Sets of inputs that rotate on a GPU at most: each is buffers of its own
+/// there, of which a driver bears some thousands. Inputs below 250 kB so stay in
+/// a large cache; their operators last no longer than their launch.
+const SETS_ON_GPU: usize = 512;
+
 pub(crate) struct OperatorSession {
     operator: Operator,
     inputs: Rotation<Inputs>,
+    /// Where the device works behind the caller's back.
+    queue: Option<Queue>,
 }
 
 impl OperatorSession {
@@ -35,7 +41,7 @@ impl OperatorSession {
         operator: Operator,
         context: &Context,
     ) -> Result<Self, WorkloadError> {
-        let device = Device::flex();
+        let (device, mut queue) = open_device(&context.device)?;
         let mut rng = Source::seeded(context.seed);
         let mut make =
             || Inputs::new(&operator, &mut Source::Random(&mut rng), &device);
@@ -48,14 +54,21 @@ impl OperatorSession {
         })?;
         let each = first.bytes() + BOOKKEEPING;
         let cache = context.last_level_cache;
-        let size = RotationSize::new(each, cache, ROTATION_LIMIT);
+        let mut size = RotationSize::new(each, cache, ROTATION_LIMIT);
+        if queue.is_some() {
+            size.sets = size.sets.min(SETS_ON_GPU);
+        }
         let mut first = Some(first);
         let inputs = Rotation::new(size, |_| {
             first.take().or_else(&mut make).ok_or_else(|| {
                 WorkloadError::other("an operator lost its inputs")
             })
         })?;
-        Ok(Self { operator, inputs })
+        // Uploads end here, before any clock starts.
+        if let Some(queue) = &mut queue {
+            queue.settle()?;
+        }
+        Ok(Self { operator, inputs, queue })
     }
 }
 
@@ -85,8 +98,22 @@ impl Session for OperatorSession {
         _watch: &mut Watch<'_>,
     ) -> Result<Progress, WorkloadError> {
         let inputs = self.inputs.turn().clone();
-        black_box(inputs.run(&self.operator));
+        let operator = &self.operator;
+        black_box(match &mut self.queue {
+            None => inputs.run(operator),
+            Some(queue) => queue.launch(|| inputs.run(operator))?,
+        });
         Ok(Progress::More)
+    }
+
+    fn finish_sample(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), WorkloadError> {
+        match &mut self.queue {
+            None => Ok(()),
+            Some(queue) => queue.wait(watch),
+        }
     }
 }
 
@@ -142,6 +169,7 @@ impl Inputs {
 #[cfg(test)]
 mod tests {
     use assay_schema::Case;
+    use burn::tensor::Device;
 
     use super::*;
 
@@ -182,12 +210,15 @@ mod tests {
     ];
 
     fn made(axes: &str) -> (Operator, Inputs) {
+        made_on(axes, &Device::flex())
+    }
+
+    fn made_on(axes: &str, device: &Device) -> (Operator, Inputs) {
         let case: Case = format!("operators/{axes}").parse().unwrap();
         let operator = Operator::new(&case).unwrap();
         let mut rng = Source::seeded(5);
-        let device = Device::flex();
         let inputs =
-            Inputs::new(&operator, &mut Source::Random(&mut rng), &device);
+            Inputs::new(&operator, &mut Source::Random(&mut rng), device);
         (operator, inputs.unwrap())
     }
 
@@ -198,6 +229,58 @@ mod tests {
             let found = check(&operator, &inputs, &inputs.flat());
             assert!(found.passed(), "{axes}: {found:?}");
         }
+    }
+
+    /// The first GPU, or a line that says what was skipped.
+    #[cfg(feature = "gpu")]
+    fn gpu(test: &str) -> Option<Device> {
+        match open_device("wgpu:0") {
+            Ok((device, _)) => Some(device),
+            Err(error) => {
+                println!("skipped: {test}: {error}");
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn odd_shapes_give_what_the_definition_gives_on_a_gpu() {
+        let name = "odd_shapes_give_what_the_definition_gives_on_a_gpu";
+        let Some(device) = gpu(name) else { return };
+        for axes in ODD {
+            let (operator, inputs) = made_on(axes, &device);
+            let found = check(&operator, &inputs, &inputs.flat());
+            assert!(found.passed(), "{axes}: {found:?}");
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_session_on_a_gpu_launches_and_verifies() {
+        let name = "a_session_on_a_gpu_launches_and_verifies";
+        if gpu(name).is_none() {
+            return;
+        }
+        let case = "operators/softmax rows=7 cols=33".parse::<Case>().unwrap();
+        let operator = Operator::new(&case).unwrap();
+        let context = Context::new("wgpu:0", 3);
+        let mut session = OperatorSession::new(operator, &context).unwrap();
+        assert!(session.inputs.sets() <= SETS_ON_GPU);
+        assert!(session.verify().unwrap().passed());
+        assert!(session.queue.is_some());
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    #[test]
+    fn a_gpu_of_another_build_is_skipped_with_what_builds_it() {
+        let case = "operators/softmax rows=7 cols=33".parse::<Case>().unwrap();
+        let operator = Operator::new(&case).unwrap();
+        let context = Context::new("wgpu:0", 3);
+        let session = OperatorSession::new(operator, &context);
+        let error = session.map(|_| ()).unwrap_err();
+        assert!(error.is_skip(), "{error}");
+        assert!(error.to_string().contains("--features gpu"), "{error}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Workload for Operators {
         };
         let operator = Operator::new(case).map_err(read)?;
         let precision = precision(case).map_err(read)?;
-        assay_kit::check_measurable(precision, &context.device)?;
+        assay_kit::check_precision(&[Precision::F32], precision)?;
         Ok(Box::new(OperatorSession::new(operator, context)?))
     }
 }

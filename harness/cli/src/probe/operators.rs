@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use assay_hardware_profiles::{Efficiency, Unit};
-use assay_measure::{
-    Context, Instruments, Job, Settings, SystemClock, last_level_cache,
-    run_case,
-};
+use assay_measure::{Context, Instruments, Job, SystemClock, run_case};
 use assay_operators::{Operator, trace};
 use assay_schema::{Case, Estimate, Event, Outcome, Precision, Seconds};
 use assay_sweep::{expand, parse_plan_file};
 
 use super::{fact, typical};
+use crate::device::Place;
 use crate::progress::Progress;
 use crate::registry;
 use crate::table::si;
@@ -48,26 +46,27 @@ struct Timed {
 }
 
 /// Every case, and what it took so far.
-pub(crate) struct Shapes {
+pub(crate) struct Shapes<'a> {
     cases: Vec<Timed>,
+    place: &'a Place,
 }
 
-impl Shapes {
+impl<'a> Shapes<'a> {
     /// All with their inputs in memory.
-    pub(crate) fn new(cases: &[Case]) -> Self {
+    pub(crate) fn new(cases: &[Case], place: &'a Place) -> Self {
         let timed = |case: &Case| Timed {
             case: case.clone(),
             cached: false,
             seconds: Vec::new(),
         };
-        Self { cases: cases.iter().map(timed).collect() }
+        Self { cases: cases.iter().map(timed).collect(), place }
     }
 
     /// Those that move little enough once more, with their inputs in the
     /// last-level cache, as a small network finds them; none where the cache
     /// is not known.
     pub(crate) fn and_cached(mut self) -> Result<Self> {
-        let Some(cache) = last_level_cache() else { return Ok(self) };
+        let Some(cache) = self.place.cache() else { return Ok(self) };
         let mut again = Vec::new();
         for Timed { case, .. } in &self.cases {
             let graph = trace(&Operator::new(case)?)?;
@@ -96,18 +95,20 @@ impl Shapes {
         progress: &mut Progress,
     ) -> Result<()> {
         let clock = SystemClock::detect();
-        let cache = last_level_cache();
+        let place = self.place;
+        let cache = place.cache();
         for Timed { case, cached, seconds } in &mut self.cases {
             let share = if *cached { CACHED } else { 1.0 };
             let context = Context {
                 last_level_cache: cache.map(|cache| cache * share),
-                ..Context::new("cpu", 7)
+                ..Context::new(place.name(), 7)
             };
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted: half a measurement is not written");
             }
             progress.begin(&case.to_string());
-            let new = sample(case, budget, &clock, &context, interrupted)?;
+            let new =
+                sample(case, budget, &clock, (place, &context), interrupted)?;
             let median = assay_statistics::median(&new)?;
             progress.end(&format!("{case}: {}", si(median, "s")));
             seconds.extend(new);
@@ -140,15 +141,17 @@ impl Shapes {
     }
 }
 
-/// Steady samples of one case, its answer checked first.
+/// Steady samples of one case, its answer checked first: of the whole call on
+/// the processor, of the device's own time on a GPU.
 fn sample(
     case: &Case,
     budget: Seconds,
     clock: &SystemClock,
-    context: &Context,
+    (place, context): (&Place, &Context),
     interrupted: &AtomicBool,
 ) -> Result<Vec<f64>> {
     let workload = registry::workload(case)?;
+    let part = place.kernel_part();
     let job = Job { workload, case, context, work: None };
     let instruments =
         Instruments { clock, meters: &mut [], allocations: None, interrupted };
@@ -156,13 +159,13 @@ fn sample(
     let mut keep = |event: Event| -> Result<()> {
         if let Event::Sample(batch) = event
             && !batch.warm_up
-            && batch.part == "step"
+            && batch.part == part
         {
             samples.extend(batch.seconds);
         }
         Ok(())
     };
-    let settings = Settings::with_budget(budget);
+    let settings = place.settings(budget);
     match run_case(job, &settings, instruments, &mut keep)? {
         Outcome::Finished(_) => Ok(samples),
         Outcome::Failed(why) | Outcome::Skipped(why) => bail!("{case}: {why}"),
@@ -238,10 +241,11 @@ mod tests {
     #[test]
     fn what_moves_little_is_timed_once_more_from_the_cache() {
         let cases = cases().unwrap();
-        let shapes = Shapes::new(&cases).and_cached().unwrap();
+        let place = Place::cpu();
+        let shapes = Shapes::new(&cases, &place).and_cached().unwrap();
         let again = &shapes.cases[cases.len()..];
         assert!(again.iter().all(|timed| timed.cached));
-        let Some(cache) = last_level_cache() else {
+        let Some(cache) = place.cache() else {
             assert!(again.is_empty());
             return;
         };

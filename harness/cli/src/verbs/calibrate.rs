@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, anyhow};
-use assay_hardware_profiles::digest;
+use assay_hardware_profiles::{UnitName, digest};
 use assay_predict::{Calibrated, HeldOut, Observation, calibrate, refit};
 
 use crate::arguments::CalibrateArgs;
+use crate::device::Place;
 use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::measured::MeasuredTable;
 use crate::micro_kernels;
@@ -55,12 +56,8 @@ fn fit(
 /// Measures the micro-kernels on this machine.
 fn measured_here(args: &CalibrateArgs) -> Result<MeasuredTable, Fault> {
     let device = args.device.as_deref().unwrap_or("cpu");
-    if device != "cpu" {
-        return Err(machine(anyhow!(
-            "--device {device}: this build has no such device; `cpu` it has"
-        )));
-    }
-    let on = On::read("host:cpu")?;
+    let place = Place::open(device)?;
+    let on = profile_of(&place, args.profile.as_deref())?;
     for file in [Some(&args.out), args.rows.as_ref()].into_iter().flatten() {
         has_folder(file)?;
     }
@@ -68,8 +65,15 @@ fn measured_here(args: &CalibrateArgs) -> Result<MeasuredTable, Fault> {
         Some(file) => file.display().to_string(),
         None => format!("assay calibrate on {}", on.profile.title),
     };
-    let cases = micro_kernels::cases()?;
-    let source = format!("assay calibrate {}", today());
+    let (cases, source) = match place.gpu() {
+        None => {
+            (micro_kernels::cases()?, format!("assay calibrate {}", today()))
+        }
+        Some(gpu) => (
+            micro_kernels::gpu_cases()?,
+            format!("assay calibrate {} on {}", today(), gpu.adapter),
+        ),
+    };
     let table = |seconds: &[f64]| {
         micro_kernels::table(&name, &cases, seconds, &on, &source)
     };
@@ -83,14 +87,69 @@ fn measured_here(args: &CalibrateArgs) -> Result<MeasuredTable, Fault> {
             .context("nothing was measured")?;
     }
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
-    let seconds =
-        micro_kernels::measure(&cases, &INTERRUPTED).map_err(machine)?;
+    let seconds = micro_kernels::measure(&cases, &place, &INTERRUPTED)
+        .map_err(machine)?;
     let table = table(&seconds);
     if let Some(file) = &args.rows {
         write_file(file, micro_kernels::csv(&table)?.as_bytes())?;
         eprintln!("measured rows written to {}", file.display());
     }
     Ok(table)
+}
+
+/// The profile that measurements of a device correct.
+fn profile_of(place: &Place, named: Option<&str>) -> Result<On, Fault> {
+    let Some(gpu) = place.gpu() else {
+        if named.is_some() {
+            return Err(anyhow!(
+                "--profile names a GPU's profile, for --device wgpu:N; `cpu` \
+                 corrects the profile `host`, which `assay probe` makes"
+            )
+            .into());
+        }
+        return Ok(On::read("host:cpu")?);
+    };
+    let (name, adapter) = (place.name(), &gpu.adapter);
+    if adapter.is_software {
+        return Err(machine(anyhow!(
+            "--device {name} is {adapter}: what it takes says nothing of a \
+             GPU, and no GPU's profile is corrected by it; `assay run \
+             operators --device {name}` measures it as what it is"
+        )));
+    }
+    if !adapter.has_clock {
+        return Err(machine(anyhow!(
+            "--device {name} is {adapter}: it takes no time of its own work, \
+             and the host's launches are not the kernels'; a driver with \
+             timestamps is needed"
+        )));
+    }
+    let Some(named) = named else {
+        return Err(anyhow!(
+            "--device {name} is {adapter}: name its profile with --profile, \
+             e.g. --profile nvidia-l4 (`assay profiles` lists them)"
+        )
+        .into());
+    };
+    let on = On::read(named)?;
+    if on.unit != UnitName::Gpu {
+        return Err(anyhow!(
+            "--profile {named}: its unit `{}` is no GPU; name a GPU's \
+             profile, with its unit where it has several, e.g. \
+             snapdragon-8-gen-3:gpu",
+            on.unit
+        )
+        .into());
+    }
+    match adapter.vendor_name() {
+        Some(vendor) if vendor != on.profile.vendor => Err(anyhow!(
+            "--profile {named} is of a GPU by {}, and {name} ({adapter}) is \
+             by {vendor}",
+            on.profile.vendor
+        )
+        .into()),
+        Some(_) | None => Ok(on),
+    }
 }
 
 /// Whether a file can be made where it is wanted, before time is spent.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
 use assay_hardware_profiles::Level;
+use assay_kit::DeviceName;
 use assay_measure::{SystemClock, sampler_cost, timer_report};
 
 use crate::arguments::ProbeArgs;
@@ -16,10 +17,18 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(args: &ProbeArgs) -> Verdict {
     if args.device != "cpu" {
-        return Err(machine(anyhow!(
-            "--device {}: this build has no such device; `cpu` it has",
-            args.device
-        )));
+        let device = &args.device;
+        return Err(machine(match device.parse() {
+            Ok(DeviceName::Wgpu(_)) => anyhow!(
+                "--device {device}: the processor is probed, `cpu`; a GPU's \
+                 ceilings stand in its profile, and `assay calibrate --device \
+                 {device} --profile NAME` corrects what is predicted of it"
+            ),
+            Ok(DeviceName::Cpu) | Err(_) => anyhow!(
+                "--device {device}: this build has no such device; `cpu` it \
+                 has"
+            ),
+        }));
     }
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
     let depth = if args.quick { Depth::Quick } else { Depth::Thorough };

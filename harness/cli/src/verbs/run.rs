@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use assay_measure::{
-    Context, Instruments, Job, Settings, SystemClock, available_memory,
-    host_facts, last_level_cache, run_case, standard_meters,
+    Context, Instruments, Job, SystemClock, available_memory, host_facts,
+    run_case,
 };
 use assay_schema::{
     Case, Event, FORMAT_VERSION, Outcome, Plan, PlannedCase, RunHeader,
@@ -17,6 +17,7 @@ use assay_sweep::{remaining, select};
 use assay_trace::summary;
 
 use crate::arguments::{Cli, RunArgs, Verb};
+use crate::device::Place;
 use crate::exit::{Ending, Fault, Verdict, machine, print};
 use crate::predictions::{On, Predictor};
 use crate::probe::{Depth, probe};
@@ -37,20 +38,14 @@ pub(crate) fn run(args: &RunArgs) -> Verdict {
         )
         .into());
     }
-    if args.device != "cpu" {
-        return Err(machine(anyhow!(
-            "--device {}: this build has no such device; `cpu` it has",
-            args.device
-        )));
-    }
     registry::check_model(args.model.as_deref())?;
     watch_for_ctrl_c();
-    let directory = open(args)?;
+    let (directory, place) = open(args)?;
     let args = &as_first_asked(args, &directory);
     registry::check_model(args.model.as_deref())?;
     let plan = directory.header().plan.clone();
-    let on = profiles(&plan)?;
-    let failed = measure(args, &plan, &directory)?;
+    let on = profiles(&plan, &place)?;
+    let failed = measure(args, &plan, &directory, &place)?;
     if INTERRUPTED.load(Ordering::Relaxed) {
         print(&format!(
             "interrupted; what was measured is kept. To finish:\n  assay run \
@@ -135,13 +130,25 @@ pub(crate) fn cases(
         .collect()
 }
 
-/// The run directory, new or resumed.
-fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
+/// The run directory, new or resumed, and the device that it measures on.
+fn open(args: &RunArgs) -> Result<(RunDirectory, Place), Fault> {
     if let Some(path) = &args.resume {
-        return Ok(RunDirectory::resume(path)?);
+        let directory = RunDirectory::resume(path)?;
+        let first = as_first_asked(args, &directory);
+        let place = Place::open(&first.device)?;
+        let (then, now) = (&directory.header().device, place.title());
+        if *then != now {
+            return Err(machine(anyhow!(
+                "{}: measured on {then}, and the device is {now} now: one \
+                 run, one device",
+                path.display()
+            )));
+        }
+        return Ok((directory, place));
     }
+    let place = Place::open(&args.device)?;
     let started = now();
-    let plan = plans::plan(args)?;
+    let plan = planned(args, &place)?;
     // What is wrong is said before the probe, and leaves no directory behind.
     let is_elsewhere = |name: &&String| !name.starts_with(defaults::HOST);
     let elsewhere: Vec<String> =
@@ -150,7 +157,7 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
     if is_tour(args) || searches_here(&plan) {
         probe_once()?;
     }
-    profiles(&plan)?;
+    profiles(&plan, &place)?;
     let (commit, dirty) = sources();
     let header = RunHeader {
         format_version: FORMAT_VERSION,
@@ -160,8 +167,10 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
         commit,
         dirty,
         toolchain: env!("ASSAY_TOOLCHAIN").to_owned(),
-        device: args.device.clone(),
-        hardware_profile: if host_profile::load()?.is_some() {
+        device: place.title(),
+        hardware_profile: if place.gpu().is_some() {
+            "none: a GPU is not probed".to_owned()
+        } else if host_profile::load()?.is_some() {
             defaults::HOST.to_owned()
         } else {
             "none: this machine was never probed".to_owned()
@@ -173,7 +182,27 @@ fn open(args: &RunArgs) -> Result<RunDirectory, Fault> {
         Some(path) => path.clone(),
         None => PathBuf::from(format!("runs/{}", started.0)),
     };
-    Ok(RunDirectory::create(&path, &header)?)
+    Ok((RunDirectory::create(&path, &header)?, place))
+}
+
+/// The plan that the arguments ask for, if it can be run on the device.
+fn planned(args: &RunArgs, place: &Place) -> Result<Plan> {
+    let mut plan = plans::plan(args)?;
+    place.check(&plan)?;
+    if place.gpu().is_none() {
+        return Ok(plan);
+    }
+    // The profile of the host is of its processor, which does not do the work.
+    let is_host = |name: &String| name.starts_with(defaults::HOST);
+    if args.on.iter().any(is_host) {
+        bail!(
+            "--on host: that profile is of this machine's processor, and \
+             {} is to be measured; name the profile of the GPU",
+            place.name()
+        );
+    }
+    plan.predict_on.retain(|name| !is_host(name));
+    Ok(plan)
 }
 
 /// A resumed run goes on with the model, weights and data of its first
@@ -197,12 +226,15 @@ fn watch_for_ctrl_c() {
     });
 }
 
-/// The units to predict for: those of the plan, and this machine when it was
-/// probed.
-fn profiles(plan: &Plan) -> Result<Vec<On>> {
+/// The units to predict for: those of the plan, and this machine's processor
+/// when it was probed and measures.
+fn profiles(plan: &Plan, place: &Place) -> Result<Vec<On>> {
     let mut on = On::read_all(&plan.predict_on)?;
     let named = |on: &On| on.profile.name == defaults::HOST;
-    if !on.iter().any(named) && host_profile::load()?.is_some() {
+    if place.gpu().is_none()
+        && !on.iter().any(named)
+        && host_profile::load()?.is_some()
+    {
         on.push(On::read(defaults::HOST)?);
     }
     Ok(on)
@@ -213,19 +245,20 @@ fn measure(
     args: &RunArgs,
     plan: &Plan,
     directory: &RunDirectory,
+    place: &Place,
 ) -> Result<bool, Fault> {
     let done = directory.done_cases()?;
     let left = remaining(plan, &|case: &Case| done.contains(case));
     let to_measure: Vec<&PlannedCase> =
         left.cases.iter().filter(|planned| planned.measure).collect();
     let clock = SystemClock::detect();
-    let mut meters = standard_meters(0);
+    let mut meters = place.meters();
     let context = Context {
         model: args.model.clone(),
         data: args.data.clone(),
         weights: args.weights.clone(),
-        last_level_cache: last_level_cache(),
-        ..Context::new(&args.device, plan.seed)
+        last_level_cache: place.cache(),
+        ..Context::new(place.name(), plan.seed)
     };
     if !to_measure.is_empty() {
         registry::warm()?;
@@ -250,7 +283,7 @@ fn measure(
                 continue;
             }
         };
-        if let Some(why) = does_not_fit(&work) {
+        if let Some(why) = does_not_fit(&work, place) {
             for mut event in refusal(case, &context, why.clone()) {
                 if let Event::Failed { skipped, .. } = &mut event {
                     *skipped = true;
@@ -264,7 +297,7 @@ fn measure(
         let scratch = Some(directory.state_path(case));
         let context = Context { scratch, ..context.clone() };
         let job = Job { workload, case, context: &context, work: Some(&work) };
-        let settings = Settings::with_budget(planned.budget_s);
+        let settings = place.settings(planned.budget_s);
         let instruments = Instruments {
             clock: &clock,
             meters: &mut meters,
@@ -318,16 +351,13 @@ fn work(case: &Case, model: Option<&PathBuf>) -> Result<WorkSummary> {
 }
 
 /// Why a case cannot be held in memory, from its trace, before it starts.
-fn does_not_fit(work: &WorkSummary) -> Option<String> {
-    let needed = work.memory_peak.total();
-    let free = available_memory()?;
-    (needed > free).then(|| {
-        format!(
-            "needs {} of memory by its trace, {} are free",
-            si(needed.value(), "B"),
-            si(free.value(), "B")
-        )
-    })
+fn does_not_fit(work: &WorkSummary, place: &Place) -> Option<String> {
+    let (needed, free) = place.does_not_fit(work, available_memory())?;
+    Some(format!(
+        "needs {} of memory by its trace, {} are free",
+        si(needed.value(), "B"),
+        si(free.value(), "B")
+    ))
 }
 
 /// The events of a case that is not run.

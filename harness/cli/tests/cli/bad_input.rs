@@ -59,6 +59,11 @@ fn unknown_names_are_answered_with_the_nearest_valid_one() {
         ("run slm/tiny/prefill promt=3".to_owned(), vec!["`prompt`"]),
         ("run slm --budget 3parsecs".to_owned(), vec!["3parsecs", "500ms"]),
         ("run --full".to_owned(), vec!["--full needs a workload"]),
+        (
+            "calibrate --device cpu --profile nvidia-l4 --out o.toml"
+                .to_owned(),
+            vec!["--profile names a GPU's", "`host`"],
+        ),
         ("run slm --host ssh:x".to_owned(), vec!["ssh:x", "`local`"]),
     ] {
         place.refused(2, &words, &parts);
@@ -74,6 +79,23 @@ fn a_device_that_is_not_here_is_the_machines_fault() {
         let words = format!("{verb} --device cuda:0");
         place.refused(3, &words, &["cuda:0", "`cpu`"]);
     }
+    place.refused(2, "run operators --device wgpu:x", &["e.g. wgpu:0"]);
+    place.refused(3, "probe --device wgpu:0", &["calibrate", "--profile"]);
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn a_build_without_gpus_says_how_to_build_one() {
+    let place = Place::new();
+    for verb in
+        ["run operators --quick", "calibrate --profile nvidia-l4 --out o.toml"]
+    {
+        let words = format!("{verb} --device wgpu:0");
+        let parts = ["wgpu:0", "no GPU support", "--features gpu"];
+        place.refused(3, &words, &parts);
+    }
+    let left = std::fs::read_dir(place.path("")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left behind");
 }
 
 #[test]

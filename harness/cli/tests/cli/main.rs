@@ -22,6 +22,8 @@ mod compare;
 mod disk_full;
 mod doctor;
 mod faults;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod import;
 mod instaflow;
 mod json_schema;

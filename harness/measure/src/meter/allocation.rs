@@ -3,7 +3,8 @@
 //! The allocator itself stands in the binary; this is the door to it.
 //! `memory_peak` is the most bytes alive at once during iterations, less what
 //! was alive before the case was prepared: weights, activations and caches,
-//! as a prediction from a trace counts them.
+//! as a prediction from a trace counts them. On a device with memory of its own
+//! it would count the host's part of the work alone, so there it says so.
 
 use assay_schema::{Better, Metric};
 
@@ -31,7 +32,7 @@ pub struct AllocationSnapshot {
 
 /// Reads an [`AllocationCounter`]; says so where there is none.
 pub struct AllocationMeter<'a> {
-    counter: Option<&'a dyn AllocationCounter>,
+    counter: Result<&'a dyn AllocationCounter, String>,
     /// Bytes alive that are not the session's: those before it was prepared,
     /// and what the harness has taken between windows since.
     foreign: i64,
@@ -47,10 +48,33 @@ impl<'a> AllocationMeter<'a> {
     /// To be made before the case is prepared: what is alive now is not the
     /// case's.
     pub fn new(counter: Option<&'a dyn AllocationCounter>) -> Self {
-        let before = counter.map(|counter| counter.snapshot().current_bytes);
+        let none = || "this program has no counting allocator".to_owned();
+        Self::counting(counter.ok_or_else(none))
+    }
+
+    /// For a case on a device: as [`new`](Self::new) on the `cpu`; of what
+    /// another takes nothing is counted here.
+    pub fn on(
+        device: &str,
+        counter: Option<&'a dyn AllocationCounter>,
+    ) -> Self {
+        if device == "cpu" {
+            return Self::new(counter);
+        }
+        Self::counting(Err(format!(
+            "the allocator counts what the processor's side takes; on {device} \
+             a case's tensors lie in the device's memory, of which its driver \
+             tells nothing per case"
+        )))
+    }
+
+    fn counting(counter: Result<&'a dyn AllocationCounter, String>) -> Self {
+        let before = counter
+            .as_ref()
+            .map_or(0, |counter| counter.snapshot().current_bytes);
         Self {
             counter,
-            foreign: before.unwrap_or(0) as i64,
+            foreign: before as i64,
             started: AllocationSnapshot::default(),
             left: None,
             peak: 0,
@@ -61,7 +85,7 @@ impl<'a> AllocationMeter<'a> {
 
 impl Meter for AllocationMeter<'_> {
     fn start(&mut self) {
-        let Some(counter) = self.counter else { return };
+        let Ok(counter) = self.counter else { return };
         counter.reset_peak();
         self.started = counter.snapshot();
         // Between windows no session runs: a change is the harness's, which
@@ -72,7 +96,7 @@ impl Meter for AllocationMeter<'_> {
     }
 
     fn stop(&mut self) {
-        let Some(counter) = self.counter else { return };
+        let Ok(counter) = self.counter else { return };
         let now = counter.snapshot();
         self.left = Some(now.current_bytes);
         self.peak = self.peak.max(now.peak_bytes as i64 - self.foreign);
@@ -81,8 +105,7 @@ impl Meter for AllocationMeter<'_> {
     }
 
     fn read(&mut self, window: &Window) -> Readout {
-        if self.counter.is_none() {
-            let why = "this program has no counting allocator";
+        if let Err(why) = &self.counter {
             let none = |n, u| Metric::unavailable(n, u, Better::Lower, why);
             return Readout {
                 metrics: vec![
@@ -166,5 +189,26 @@ mod tests {
         for metric in meter.read(&Window::default()).metrics {
             assert!(matches!(metric.reading, Reading::Unavailable(_)));
         }
+    }
+
+    #[test]
+    fn memory_of_another_device_is_not_the_hosts() {
+        let counter = FakeCounter::default();
+        counter.take(1_000);
+        let mut meter = AllocationMeter::on("wgpu:0", Some(&counter));
+        meter.start();
+        counter.take(40);
+        meter.stop();
+        for metric in meter.read(&Window::default()).metrics {
+            let Reading::Unavailable(why) = metric.reading else {
+                panic!("{metric:?}")
+            };
+            assert!(why.contains("wgpu:0"), "{why}");
+        }
+        let mut meter = AllocationMeter::on("cpu", Some(&counter));
+        meter.start();
+        meter.stop();
+        let metrics = meter.read(&Window::default()).metrics;
+        assert_eq!(metrics[0].reading, Reading::Value(0.0));
     }
 }

@@ -4,17 +4,27 @@
 //! Both figures are of the whole device, other processes included.
 
 use assay_schema::{Better, Metric};
-use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device, Nvml};
 
 use super::{Meter, Readout, Window, per_iteration};
 
 const ENERGY: &str = "energy_gpu";
 const MEMORY: &str = "memory_used_gpu";
 
+/// Which device.
+#[derive(Clone, Debug)]
+enum Which {
+    /// As the driver counts.
+    Number(u32),
+    /// By its address on the PCI bus.
+    Bus(String),
+}
+
 /// Reads one device.
 pub struct NvidiaMeter {
     library: Result<Nvml, String>,
-    number: u32,
+    which: Which,
     /// Millijoules.
     started: Result<u64, String>,
     energy: Result<f64, String>,
@@ -24,11 +34,21 @@ pub struct NvidiaMeter {
 impl NvidiaMeter {
     /// Loads the library; `number` counts devices as the driver does.
     pub fn new(number: u32) -> Self {
+        Self::of(Which::Number(number))
+    }
+
+    /// Loads the library, for the device at an address on the PCI bus, e.g.
+    /// `0000:01:00.0`: other interfaces count devices in another order.
+    pub fn at(bus: impl Into<String>) -> Self {
+        Self::of(Which::Bus(bus.into()))
+    }
+
+    fn of(which: Which) -> Self {
         let mut meter = Self {
             library: Nvml::init().map_err(|error| {
                 format!("no NVIDIA management library: {error}")
             }),
-            number,
+            which,
             started: Err(String::new()),
             energy: Ok(0.0),
             memory: Ok(0),
@@ -44,11 +64,26 @@ impl NvidiaMeter {
 
     /// Millijoules since the driver was loaded.
     fn energy_now(&self) -> Result<u64, String> {
+        self.ask(|device| device.total_energy_consumption())
+    }
+
+    /// One question to the device.
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&Device<'_>) -> Result<T, NvmlError>,
+    ) -> Result<T, String> {
         let library = self.library.as_ref().map_err(Clone::clone)?;
-        library
-            .device_by_index(self.number)
-            .and_then(|device| device.total_energy_consumption())
-            .map_err(|error| format!("NVIDIA device {}: {error}", self.number))
+        let (device, name) = match &self.which {
+            Which::Number(number) => {
+                (library.device_by_index(*number), number.to_string())
+            }
+            Which::Bus(bus) => {
+                (library.device_by_pci_bus_id(bus.as_str()), bus.clone())
+            }
+        };
+        device
+            .and_then(|device| question(&device))
+            .map_err(|error| format!("NVIDIA device {name}: {error}"))
     }
 
     /// Joules since the driver was loaded.
@@ -62,12 +97,7 @@ impl NvidiaMeter {
 
     /// Bytes in use.
     fn memory_now(&self) -> Result<u64, String> {
-        let library = self.library.as_ref().map_err(Clone::clone)?;
-        library
-            .device_by_index(self.number)
-            .and_then(|device| device.memory_info())
-            .map(|memory| memory.used)
-            .map_err(|error| format!("NVIDIA device {}: {error}", self.number))
+        self.ask(|device| device.memory_info()).map(|memory| memory.used)
     }
 }
 
@@ -126,15 +156,17 @@ mod tests {
 
     #[test]
     fn without_a_driver_both_metrics_give_the_reason() {
-        let mut meter = NvidiaMeter::new(0);
-        meter.library = Err("no driver".to_owned());
-        meter.start();
-        meter.stop();
-        for metric in meter.read(&Window::default()).metrics {
-            assert_eq!(
-                metric.reading,
-                Reading::Unavailable("no driver".to_owned())
-            );
+        for mut meter in [NvidiaMeter::new(0), NvidiaMeter::at("0000:01:00.0")]
+        {
+            meter.library = Err("no driver".to_owned());
+            meter.start();
+            meter.stop();
+            for metric in meter.read(&Window::default()).metrics {
+                assert_eq!(
+                    metric.reading,
+                    Reading::Unavailable("no driver".to_owned())
+                );
+            }
         }
     }
 }

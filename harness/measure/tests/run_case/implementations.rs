@@ -3,8 +3,97 @@
 //! [`Session`](assay_measure::Session) as they stand.
 
 use crate::toy::{Body, right, run};
-use assay_measure::{Pace, Progress, Settings, Watch};
-use assay_schema::{Better, Event, Outcome, Reading, Seconds, StopReason};
+use assay_measure::{
+    FakeClock, Pace, Progress, Session, Settings, Watch, WorkloadError,
+};
+use assay_schema::{
+    Better, Event, Outcome, Reading, Seconds, StopReason, Verification,
+};
+
+/// A device that takes a launch in a microsecond and works it off behind the
+/// caller's back, a millisecond each.
+struct Queued {
+    clock: FakeClock,
+    waiting: u32,
+    launched: u32,
+    /// Launches after which the device is lost.
+    last: u32,
+}
+
+impl Session for Queued {
+    fn verify(&mut self) -> Result<Verification, WorkloadError> {
+        Ok(right())
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Steady
+    }
+
+    fn iterate(
+        &mut self,
+        _watch: &mut Watch<'_>,
+    ) -> Result<Progress, WorkloadError> {
+        self.clock.advance(Seconds(1e-6));
+        self.waiting += 1;
+        self.launched += 1;
+        Ok(Progress::More)
+    }
+
+    fn finish_sample(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), WorkloadError> {
+        if self.launched > self.last {
+            return Err(WorkloadError::other("the device: lost"));
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.clock.advance(Seconds(1e-3 * f64::from(waiting)));
+        watch.record("device", Seconds(1e-3));
+        watch.untimed(|| self.clock.advance(Seconds(7.0)));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sample_of_queued_work_lasts_until_it_is_done() {
+    // Ten launches a sample: the settings ask for samples of 10 ms.
+    let settings = Settings {
+        most_samples: 100_000.0,
+        ..Settings::with_budget(Seconds(1000.0))
+    };
+    let ran = run(&settings, |clock| {
+        let clock = clock.clone();
+        let (waiting, launched, last) = (0, 0, u32::MAX);
+        Ok(Box::new(Queued { clock, waiting, launched, last }))
+    });
+    let record = ran.record();
+    let steps = record.steady_samples("step");
+    assert!(!steps.is_empty());
+    assert!(steps.iter().all(|s| (s / 1.001e-3 - 1.0).abs() < 1e-6));
+    // The device's own time is a part, one a sample.
+    let device = record.steady_samples("device");
+    assert_eq!(device.len(), steps.len());
+    assert!(device.iter().all(|s| *s == 1e-3));
+    assert!(record.samples.iter().any(|batch| batch.iterations > 1));
+}
+
+#[test]
+fn work_that_fails_while_it_is_waited_for_ends_the_case() {
+    let ran = run(&Settings::with_budget(Seconds(1e4)), |clock| {
+        let clock = clock.clone();
+        let (waiting, launched, last) = (0, 0, 1);
+        Ok(Box::new(Queued { clock, waiting, launched, last }))
+    });
+    let Outcome::Failed(why) = &ran.outcome else {
+        panic!("{:?}", ran.outcome)
+    };
+    assert_eq!(why, "the device: lost");
+    // The sample before it, whole: the step and the device's own time.
+    let record = ran.record();
+    let kept: Vec<&str> =
+        record.samples.iter().map(|batch| batch.part.as_str()).collect();
+    assert_eq!(kept, ["step", "device"]);
+}
 
 #[test]
 fn a_steady_inference_phase_is_sampled_until_its_median_is_precise() {
