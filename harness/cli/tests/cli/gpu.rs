@@ -6,6 +6,7 @@ use assay_schema::{Outcome, Reading};
 use crate::place::Place;
 
 /// A place, if there is an adapter.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn with_adapter(test: &str) -> Option<Place> {
     let place = Place::new();
     let said = place.assay("run operators/softmax --device wgpu:999");
