@@ -42,7 +42,7 @@ use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, second_order, serves, tensor, values};
 use crate::math::{dot, madd, multiversion, squares, sum};
 use crate::rows::{
-    NORM_TASKS, TASKS, by_rows, is_own, sum_rows, tasks, update,
+    LEAST, NORM_TASKS, TASKS, by_rows, is_own, sum_rows, tasks, update,
 };
 
 /// LayerNorm over the last dimension, `beta` optional; in place when nobody
@@ -127,7 +127,7 @@ fn on_flex(
     let (gamma, beta) = (values(&gamma), beta.as_ref().map_or(&[][..], values));
     let x = contiguous(x);
     if !is_own(&x) {
-        let out = by_rows(values(&x), gamma.len(), |x, y| {
+        let out = by_rows(values(&x), gamma.len(), LEAST, |x, y| {
             forward_apart(x, gamma, beta, y, epsilon);
         });
         return tensor(out, x.shape());

@@ -13,22 +13,24 @@ use rayon::prelude::*;
 
 use crate::door::{contiguous, tensor, values};
 
-/// Elements that one task gets: about 16 thousand, 64 KB of `f32`.
-const TASK: usize = 16 * 1024;
+/// Elements that one task gets where each costs an exponential: about 16
+/// thousand, 64 KB of `f32`.
+pub(crate) const TASK: usize = 16 * 1024;
 
-fn rows_a_task(cols: usize) -> usize {
-    (TASK / cols.max(1)).max(1) * cols
+fn rows_a_task(task: usize, cols: usize) -> usize {
+    (task / cols.max(1)).max(1) * cols
 }
 
-/// Runs `kernel(input rows, output rows)` over all rows; the kernel must write
-/// every output element.
+/// Runs `kernel(input rows, output rows)` over all rows, about `task` elements
+/// at a time; the kernel must write every output element.
 pub(crate) fn by_rows(
     input: &[f32],
     cols: usize,
+    task: usize,
     kernel: impl Fn(&[f32], &mut [MaybeUninit<f32>]) + Sync,
 ) -> Vec<f32> {
     fill(input.len(), |output| {
-        let size = rows_a_task(cols);
+        let size = rows_a_task(task, cols);
         if input.len() <= size {
             kernel(input, output);
         } else {
@@ -48,7 +50,7 @@ pub(crate) fn by_rows2(
     kernel: impl Fn(&[f32], &[f32], &mut [MaybeUninit<f32>]) + Sync,
 ) -> Vec<f32> {
     fill(a.len(), |output| {
-        let size = rows_a_task(cols);
+        let size = rows_a_task(TASK, cols);
         if a.len() <= size {
             kernel(a, b, output);
         } else {
@@ -102,10 +104,10 @@ pub(crate) fn tasks(len: usize, cols: usize, most: usize) -> usize {
     len.div_ceil(task_size(len, cols, most)).max(1)
 }
 
-/// Elements of one task of [`update`] at least. Handing work to another core
+/// Elements of one task of [`update`], or of a norm, at least. Handing work to another core
 /// costs about 10 us here, cold caches included: below this a norm is done
 /// sooner than that.
-const LEAST: usize = 64 * 1024;
+pub(crate) const LEAST: usize = 64 * 1024;
 
 /// Elements of one task, in whole rows.
 pub(crate) fn task_size(len: usize, cols: usize, most: usize) -> usize {

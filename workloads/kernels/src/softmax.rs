@@ -32,7 +32,7 @@ use std::mem::MaybeUninit;
 use crate::classes::{Class, timed};
 use crate::door::{contiguous, record, serves, tensor, values};
 use crate::math::{LANES, dot, exp, multiversion};
-use crate::rows::{by_rows, by_rows2, written};
+use crate::rows::{TASK, by_rows, by_rows2, written};
 
 /// Softmax over the last dimension of `x * scale`.
 pub fn softmax<const D: usize>(x: Tensor<D>, scale: f32) -> Tensor<D> {
@@ -71,7 +71,7 @@ impl SoftmaxOps for Flex {
         let x = contiguous(x);
         let shape = x.shape();
         let cols = shape[shape.num_dims() - 1];
-        let out = by_rows(values(&x), cols, |input, output| {
+        let out = by_rows(values(&x), cols, TASK, |input, output| {
             forward_rows(input, output, cols, scale);
         });
         tensor(out, shape)
