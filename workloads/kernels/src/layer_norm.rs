@@ -19,6 +19,8 @@
 //! running, 2026-11-28, stock and kernel: [128, 256, 256] 3.26 and 2.37, which
 //! is 28 GB/s, all that this machine streams; [64, 128, 256] 0.54 and 0.48;
 //! forward and backward 75 and 13, 13.3 and 3.7.
+//! 5. out of place shared from 64 thousand elements on, as in place; another
+//! host, the same day, [32, 1024]: 0.026 before, 0.005.
 
 use std::mem::MaybeUninit;
 

@@ -13,8 +13,8 @@ const JUDGED: &str = include_str!(
 );
 
 /// The most that the median of the absolute errors of a machine may be, a
-/// share: decode, then prefill. `docs/prediction.md` and the workload's README
-/// say what they are.
+/// share: decode, then prefill. `docs/prediction-fits.md` and the workload's
+/// README say what they are.
 const CLAIMED: [(&str, f64, f64); 4] = [
     ("google-tensor-g2:cpu", 0.08, 0.10),
     ("nvidia-jetson-orin-nx-16gb", 0.10, 0.18),
