@@ -3,6 +3,7 @@
 use assay_hardware_profiles::{Fact, HardwareProfile, Unit};
 use assay_schema::{BytesPerSecond, Precision};
 
+use crate::constants::Constants;
 use crate::serving::Served;
 
 /// What a GPU without a stated fact is taken to have. Recalled middle values
@@ -33,6 +34,8 @@ pub(crate) struct Ceilings {
     pub(crate) bandwidth: f64,
     /// Whether the memory is GDDR or LPDDR and not stacked.
     pub(crate) narrow_memory: bool,
+    /// Whether it is the LPDDR of a system on a chip, which its CPU shares.
+    pub(crate) unified_memory: bool,
     /// Streaming multiprocessors, compute units, cores.
     pub(crate) cores: f64,
     /// Boost clock, Hz.
@@ -51,6 +54,8 @@ pub(crate) struct Ceilings {
     pub(crate) launch_stated: f64,
     /// Peak of int8 products, OP/s; 0 where there is none.
     pub(crate) int8: f64,
+    /// Whether decoding attention cuts the keys of heads that share none.
+    pub(crate) cuts_unshared: bool,
     /// B/s in one direction: inside a node, between nodes (for each device).
     pub(crate) links: [Option<f64>; 2],
 }
@@ -62,6 +67,7 @@ impl Ceilings {
         unit: &Unit,
         precision: Precision,
         served: &Served<'_>,
+        constants: &Constants,
     ) -> Self {
         let peak = served.peak();
         let vector = unit
@@ -109,6 +115,7 @@ impl Ceilings {
             vector,
             bandwidth: profile.memory.bandwidth.value.value(),
             narrow_memory: technology.contains("DDR"),
+            unified_memory: technology.contains("LPDDR"),
             cores,
             clock,
             cache,
@@ -131,6 +138,7 @@ impl Ceilings {
                 .matrix
                 .get(Precision::Int8)
                 .map_or(0.0, |fact| fact.value.value()),
+            cuts_unshared: constants.cuts_unshared(unit.architecture),
             links: [
                 rate(&unit.link.intra_node).or(rate(&unit.link.pcie)),
                 rate(&unit.link.inter_node),

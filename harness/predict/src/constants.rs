@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use assay_hardware_profiles::UnitName;
+use assay_hardware_profiles::{Architecture, UnitName};
 use assay_schema::{Precision, Runtime};
 use serde::Deserialize;
 
@@ -16,6 +16,7 @@ pub(crate) struct Constants {
     _format_version: u32,
     pub(crate) measured: Measured,
     pub(crate) calibrated: Calibrated,
+    attention: Attention,
     gpu: Class,
     cpu: Class,
     npu: Class,
@@ -29,6 +30,15 @@ pub(crate) struct Constants {
 pub(crate) struct Measured {
     pub(crate) compute: f64,
     pub(crate) memory: f64,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// How the libraries of an architecture split attention.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attention {
+    unshared_uncut: Vec<Architecture>,
     #[serde(rename = "source")]
     _source: String,
 }
@@ -125,6 +135,12 @@ impl Constants {
         })
         .as_ref()
         .map_err(|error| PredictError::Constants(error.clone()))
+    }
+
+    /// Whether the keys of one query are cut in parts where no two heads share
+    /// them.
+    pub(crate) fn cuts_unshared(&self, architecture: Architecture) -> bool {
+        !self.attention.unshared_uncut.contains(&architecture)
     }
 
     pub(crate) fn class(&self, unit: UnitName) -> &Class {

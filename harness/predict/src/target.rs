@@ -166,7 +166,9 @@ impl Target {
         }
         let (name, unit) = profile.unit(unit)?;
         let served = serve(profile, name, unit, precision)?;
-        let ceilings = Ceilings::new(profile, unit, precision, &served);
+        let constants = Constants::get()?;
+        let ceilings =
+            Ceilings::new(profile, unit, precision, &served, constants);
         let model = if has_class_models(name, unit) {
             let library = Library::get()?;
             let family = unit.architecture;
@@ -177,7 +179,7 @@ impl Target {
             let machine =
                 Machine::new(profile, name, unit, &served, precision)?;
             let table = Table::of(unit, precision);
-            let stated = (1.0 + Constants::get()?.class(name).band).ln();
+            let stated = (1.0 + constants.class(name).band).ln();
             let band = probed_band(&machine, &ceilings, unit, precision);
             // A probe's table knows more than constants of whole graphs.
             let calibrated = if unit.efficiency.is_empty() {

@@ -140,7 +140,8 @@ fn row(
     if !(seen.seconds.is_finite() && seen.seconds > 0.0) {
         return Ok(Err(format!("{} s is no time", seen.seconds)));
     }
-    let how = Constants::get()?.runtime(seen.runtime)?;
+    let constants = Constants::get()?;
+    let how = constants.runtime(seen.runtime)?;
     let launches = seen.traced.launches(how.fuse);
     let precision = seen.traced.precision();
     let (_, unit) = seen.profile.unit(Some(seen.unit.name()))?;
@@ -151,7 +152,8 @@ fn row(
         Ok(served) => served,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let ceilings = Ceilings::new(&seen.profile, unit, precision, &served);
+    let ceilings =
+        Ceilings::new(&seen.profile, unit, precision, &served, constants);
     let kernels: Vec<Kernel> = launches.kernels.clone();
     let class = |kernel: &Kernel| {
         Class::of(

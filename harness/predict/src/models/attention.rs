@@ -113,7 +113,8 @@ pub(crate) fn decode(
     let f = |n: u64| n as f64;
     let keys = f(shape.keys);
     let groups = f(shape.batch) * f(shape.kv_heads);
-    let parts = groups * (keys / k.cut).ceil().max(1.0);
+    let cut = shape.heads > shape.kv_heads || c.cuts_unshared;
+    let parts = groups * if cut { (keys / k.cut).ceil().max(1.0) } else { 1.0 };
     let waves = (groups / c.cores).max(1.0);
     let uneven = waves.ceil() / waves;
     let rate = memory_rate(k.em, k.em_gddr, c);

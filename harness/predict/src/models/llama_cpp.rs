@@ -1,7 +1,6 @@
 //! Kernels as llama.cpp runs them: thin products stream quantised weights as
 //! fast as the cores can pull them, thick ones go in micro-batches of 512.
 
-use assay_schema::Precision;
 use assay_trace::OperatorKind;
 
 use super::common::{memory_rate, overlap, sustained};
@@ -11,7 +10,7 @@ use crate::kernels::{Kernel, THIN};
 use crate::target::Times;
 
 constants!(LlamaCppConstants:
-    em, em_gddr, feed_f16, feed_q8, feed_q4, kernel_us, call_ms, kv, ec, quant,
+    em, em_gddr, feed, kernel_us, kernel_soc_us, call_ms, kv, ec, quant,
     attention, sat, pj, pj_years, power,
 );
 
@@ -21,15 +20,6 @@ const USUAL_LAUNCH: f64 = 2.45e-6;
 /// Tokens of one micro-batch (`-ub`, its default).
 const MICRO_BATCH: f64 = 512.0;
 
-/// Bytes a core and cycle at which weights of a format are unpacked.
-fn feed(k: &LlamaCppConstants, precision: Precision) -> f64 {
-    match precision.weight_bits() {
-        bits if bits > 9.0 => k.feed_f16,
-        bits if bits > 6.0 => k.feed_q8,
-        _ => k.feed_q4,
-    }
-}
-
 /// Seconds of one kernel.
 pub(crate) fn times(
     k: &LlamaCppConstants,
@@ -37,8 +27,12 @@ pub(crate) fn times(
     kernel: &Kernel,
 ) -> Times {
     let rate = memory_rate(k.em, k.em_gddr, c);
-    // Where a kernel starts slowly, each of its kind does.
-    let launch = k.kernel_us * 1e-6 * c.launch_stated / USUAL_LAUNCH;
+    let launch = if c.unified_memory {
+        k.kernel_soc_us * 1e-6
+    } else {
+        // Where a kernel starts slowly, each of its kind does.
+        k.kernel_us * 1e-6 * c.launch_stated / USUAL_LAUNCH
+    };
     let bytes = kernel.bytes();
     // Products add up in f16 where that is faster (half of the int8 rate: on
     // consumer cards twice the stated one), and their instructions issue no
@@ -49,9 +43,12 @@ pub(crate) fn times(
     let reach = 1.0 / (1.0 / (k.ec * sustained * peak) + 1.0 / issued);
     match kernel.kind {
         OperatorKind::Matmul { batch, m, .. } if m * batch <= THIN => {
-            let pulled = kernel.weight_bytes
-                / (feed(k, c.precision) * c.cores * c.clock);
-            let memory = overlap(kernel.weight_bytes / rate, pulled, 0.0)
+            let pulled = if c.unified_memory {
+                0.0
+            } else {
+                kernel.weight_bytes / (k.feed * c.cores * c.clock)
+            };
+            let memory = (kernel.weight_bytes / rate).max(pulled)
                 + (bytes - kernel.weight_bytes) / rate;
             Times::held_by(memory, 0.0, memory, launch)
         }
