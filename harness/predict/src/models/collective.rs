@@ -7,7 +7,8 @@ use super::constants;
 use crate::ceilings::Ceilings;
 
 constants!(CollectiveConstants:
-    start_kc, step_kc, step_inter_us, el, el_n, send, send_pipe, en, pipe,
+    start_kc, step_kc, step_inter_us, el, el_n, send, send_pipe, en,
+    en_n, pipe,
 );
 
 /// Seconds of a collective; `None` on a unit that states no link.
@@ -53,7 +54,7 @@ pub(crate) fn seconds(
         let rounds = if operation == Collective::AllReduce { 2.0 } else { 1.0 };
         let nodes = (ranks / ranks_per_node).ceil();
         alpha += k.step_inter_us * 1e-6 * rounds * (nodes - 1.0);
-        k.en * between.or(inside)?
+        k.en * ranks_per_node.powf(k.en_n) * between.or(inside)?
     };
     let beta = moved / rate;
     Some(alpha + beta + pipe * (alpha * beta).sqrt())
