@@ -54,6 +54,8 @@ pub(crate) struct Ceilings {
     pub(crate) launch_stated: f64,
     /// Peak of int8 products, OP/s; 0 where there is none.
     pub(crate) int8: f64,
+    /// Threads that a core keeps at once.
+    pub(crate) threads: f64,
     /// Whether decoding attention cuts the keys of heads that share none.
     pub(crate) cuts_unshared: bool,
     /// B/s in one direction: inside a node, between nodes (for each device).
@@ -138,6 +140,7 @@ impl Ceilings {
                 .matrix
                 .get(Precision::Int8)
                 .map_or(0.0, |fact| fact.value.value()),
+            threads: constants.threads(unit.architecture),
             cuts_unshared: constants.cuts_unshared(unit.architecture),
             links: [
                 rate(&unit.link.intra_node).or(rate(&unit.link.pcie)),

@@ -17,6 +17,7 @@ pub(crate) struct Constants {
     pub(crate) measured: Measured,
     pub(crate) calibrated: Calibrated,
     attention: Attention,
+    threads: Threads,
     gpu: Class,
     cpu: Class,
     npu: Class,
@@ -39,6 +40,16 @@ pub(crate) struct Measured {
 #[serde(deny_unknown_fields)]
 struct Attention {
     unshared_uncut: Vec<Architecture>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// Threads that a core of a GPU keeps at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Threads {
+    usual: f64,
+    of: BTreeMap<Architecture, f64>,
     #[serde(rename = "source")]
     _source: String,
 }
@@ -141,6 +152,12 @@ impl Constants {
     /// them.
     pub(crate) fn cuts_unshared(&self, architecture: Architecture) -> bool {
         !self.attention.unshared_uncut.contains(&architecture)
+    }
+
+    /// Threads that a core keeps at once.
+    pub(crate) fn threads(&self, architecture: Architecture) -> f64 {
+        let known = self.threads.of.get(&architecture);
+        known.copied().unwrap_or(self.threads.usual)
     }
 
     pub(crate) fn class(&self, unit: UnitName) -> &Class {

@@ -70,29 +70,29 @@ pub(crate) fn elementwise(
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
     let bytes = kernel.bytes() * if operands > 1 { k.binary } else { 1.0 };
     let memory = test.seconds(bytes, rate, c);
+    let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c);
+    streamed(memory, cycles, c, kernel, overhead)
+}
+
+/// Of a stream of `memory` seconds and `cycles` core cycles beside it.
+fn streamed(
+    memory: f64,
+    cycles: f64,
+    c: &Ceilings,
+    kernel: &Kernel,
+    overhead: f64,
+) -> Times {
     let arithmetic =
         cycles / (c.cores * c.clock) + kernel.fused_flops / c.vector;
     let total = overlap(memory, arithmetic, 0.0);
-    Times::held_by(
-        total,
-        arithmetic,
-        memory,
-        floor(k.launch_us, k.o_mul, k.o_kc, c),
-    )
+    Times::held_by(total, arithmetic, memory, overhead)
 }
 
 /// Rows that a warp holds in its registers have at most this many columns
 /// (PyTorch, `SoftMax.cu`: from there on a block takes the row).
 const IN_REGISTERS: f64 = 1024.0;
 
-/// Threads that a core keeps at once: one value for all devices, as `row`,
-/// which divides it, was fitted with it. CUDA's guide (compute capabilities,
-/// "resident threads per SM") has 2,048 for data-centre parts but 1,024 for
-/// 7.5 and 1,536 for 8.6, 8.9 and 12, and other vendors count otherwise; no
-/// profile states it.
-const THREADS: f64 = 2048.0;
-
-/// Threads that a block has at most (the same guide), of which a block of
+/// Threads that a block has at most (CUDA's guide), of which a block of
 /// PyTorch's softmax takes half the row's loads to the next power of two, a
 /// warp at least (`SoftMax_getBlockSize`).
 const BLOCK: f64 = 1024.0;
@@ -105,11 +105,17 @@ const LOAD: f64 = 16.0;
 /// `layer_norm_kernel.cu`, the vectorized kernel).
 const NORM_BLOCK: f64 = 128.0;
 
+/// Threads of a norm that a core keeps at once, up to the scale of `row`: one
+/// number for all. Inferred: with the architectures' own limits, which softmax
+/// follows, norms were predicted worse (Turing most), as if their registers
+/// bounded them, of which all these cores have the same 64 Ki.
+const NORM_THREADS: f64 = 2048.0;
+
 /// Share of a second reading of rows that comes from memory: none while the
-/// rows in flight, of `bytes` each, are well inside all caches together; half
-/// where they are `row` of them; all from twice that on.
-fn outgrown(row: f64, c: &Ceilings, threads: f64, bytes: f64) -> f64 {
-    let in_flight = c.cores * THREADS / threads * bytes;
+/// rows in flight, `blocks` a core and of `bytes` each, are well inside all
+/// caches together; half where they are `row` of them; all from twice that on.
+fn outgrown(row: f64, c: &Ceilings, blocks: f64, bytes: f64) -> f64 {
+    let in_flight = c.cores * blocks * bytes;
     ((in_flight.max(1.0) / (row * c.caches)).log2() / 2.0 + 0.5).clamp(0.0, 1.0)
 }
 
@@ -134,17 +140,14 @@ pub(crate) fn softmax(
             ((cols / load).min(BLOCK) / 2.0).log2().ceil().exp2().max(32.0);
         let ragged = cols % (threads * load) / cols;
         let newer = (-(c.year - 2018.0) / k.block_years).exp2();
-        let again = 2.0 * outgrown(k.row, c, threads, row);
+        let again = 2.0 * outgrown(k.row, c, c.threads / threads, row);
         (again, k.block * newer * (1.0 + k.ragged * ragged))
     };
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
     let memory = test.seconds(kernel.bytes() + rows * row * again, rate, c);
-    let arithmetic = cycles * rows * cols / (c.cores * c.clock)
-        + kernel.fused_flops / c.vector;
-    let total = overlap(memory, arithmetic, 0.0);
     let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c);
-    Times::held_by(total, arithmetic, memory, overhead)
+    streamed(memory, cycles * rows * cols, c, kernel, overhead)
 }
 
 /// Norms over `rows` rows of `cols`: a block a row, which reads it for the
@@ -157,15 +160,12 @@ pub(crate) fn norm(
     kernel: &Kernel,
 ) -> Times {
     let row = cols * c.precision.activation_bytes();
-    let again = outgrown(k.row, c, NORM_BLOCK, row);
+    let again = outgrown(k.row, c, NORM_THREADS / NORM_BLOCK, row);
     let rate = memory_rate(k.em, k.em_gddr, c);
     let test = CacheTest { used: k.l2use, sharpness: k.l2sharp, times: k.l2x };
     let memory = test.seconds(kernel.bytes() + rows * row * again, rate, c);
-    let arithmetic = k.sfu * rows * cols / (c.cores * c.clock)
-        + kernel.fused_flops / c.vector;
-    let total = overlap(memory, arithmetic, 0.0);
     let overhead = floor(k.launch_us, k.o_mul, k.o_kc, c);
-    Times::held_by(total, arithmetic, memory, overhead)
+    streamed(memory, k.sfu * rows * cols, c, kernel, overhead)
 }
 
 /// Rows picked from a table: bound by the cores' cycles an element, not by
