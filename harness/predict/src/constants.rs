@@ -8,6 +8,7 @@ use assay_schema::{Precision, Runtime};
 use serde::Deserialize;
 
 use crate::PredictError;
+use crate::fixed_shapes::FixedShapes;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +111,9 @@ pub(crate) struct RuntimeConstants {
     /// as the graph says.
     #[serde(default = "once")]
     pub(crate) activation_moves: f64,
+    /// Shapes that its graphs are compiled for.
+    #[serde(default)]
+    pub(crate) fixed_shapes: Option<FixedShapes>,
     #[serde(rename = "source")]
     _source: String,
 }

@@ -19,6 +19,7 @@ mod ceilings;
 mod constants;
 mod error;
 mod fit;
+mod fixed_shapes;
 mod graph_time;
 mod kernels;
 mod library;

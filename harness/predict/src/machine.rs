@@ -90,7 +90,13 @@ impl Machine {
             output: Seconds(0.0),
             attention_share: class.attention / class.compute,
             conv_share: class.conv / class.compute,
-            dequantise: constants.dequantise(precision),
+            dequantise: match name {
+                // Its matrix unit takes quantised weights as they are.
+                UnitName::Npu => 1.0,
+                UnitName::Cpu | UnitName::Gpu => {
+                    constants.dequantise(precision)
+                }
+            },
         })
     }
 

@@ -21,6 +21,9 @@ pub(crate) struct Network {
     pub(crate) whole: bool,
     /// Whether it is one kernel that was timed alone.
     pub(crate) alone: bool,
+    /// Queries that attention has for one sequence: the tokens of a prompt,
+    /// or 1; 0 without attention.
+    pub(crate) prompt: u64,
     /// Whether it has convolutions.
     pub(crate) convolves: bool,
     /// Bytes that one run finds as the one before left them
@@ -39,11 +42,19 @@ impl Network {
         Self {
             whole,
             alone: launches.is_alone(runtime),
+            prompt: kernels().map(queries).max().unwrap_or(0),
             convolves: kernels()
                 .any(|k| matches!(k.kind, OperatorKind::Conv { .. })),
             lasting_bytes: if whole { launches.lasting_bytes } else { 0.0 },
             largest_made: kernels().map(|k| k.largest_made).fold(0.0, f64::max),
         }
+    }
+}
+
+fn queries(kernel: &Kernel) -> u64 {
+    match kernel.kind {
+        OperatorKind::Attention { query, .. } => query,
+        _ => 0,
     }
 }
 

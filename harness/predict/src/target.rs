@@ -248,7 +248,12 @@ impl Target {
                 let on_lanes = !self.ceilings.on_matrix_unit;
                 launched(kernel, network, how, self.precision, on_lanes)
             }
-            Model::Roofline { .. } => Cow::Borrowed(slice::from_ref(kernel)),
+            Model::Roofline { .. } => match how.fixed_shapes {
+                Some(shapes) => {
+                    shapes.launched(kernel, network, self.precision)
+                }
+                None => Cow::Borrowed(slice::from_ref(kernel)),
+            },
         }
     }
 

@@ -317,10 +317,19 @@ fn collectives_take_the_rings_bytes_over_the_link_and_little_more() {
 }
 
 #[test]
-fn ranks_beyond_a_node_are_as_slow_as_the_link_between_nodes() {
-    let inside = collective(Collective::AllReduce, 8, 8);
-    let between = collective(Collective::AllReduce, 8, 4);
-    assert!(between > 5.0 * inside, "{inside} {between}");
+fn a_ring_beyond_a_node_is_as_slow_as_the_links_of_a_nodes_ranks_together() {
+    let reduced = |per| collective(Collective::AllReduce, 8, per);
+    let inside = reduced(8);
+    let one = reduced(1);
+    let four = reduced(4);
+    assert!(one > 5.0 * inside, "{inside} {one}");
+    // Seven hops between nodes, or one, whose bytes go over four links.
+    let times = one / four;
+    assert!((3.0..5.0).contains(&times), "{one} {four}");
+    // Pairs do not share links.
+    let exchanged = |per| collective(Collective::AllToAll, 8, per);
+    let times = exchanged(1) / exchanged(4);
+    assert!((1.0..1.3).contains(&times), "{times}");
     assert_eq!(collective(Collective::AllReduce, 1, 8), 0.0);
 }
 

@@ -28,6 +28,7 @@ mod import;
 mod instaflow;
 mod json_schema;
 mod mstar;
+mod npu;
 mod phonelm;
 mod place;
 mod predict;

@@ -27,15 +27,18 @@ const CLAIMED: [(&str, f64, f64); 4] = [
 const COVERED: (f64, f64) = (0.75, 0.5);
 
 /// A judged row.
-struct Row {
+pub(crate) struct Row {
     /// `|predicted / measured - 1|`.
-    off: f64,
+    pub(crate) off: f64,
     /// Whether the band holds what was measured.
     within: bool,
 }
 
-/// The judged rows by profile and phase.
-fn judged(place: &Place, calibration: &str) -> BTreeMap<[String; 2], Vec<Row>> {
+/// The rows of `judged.csv` in `place` by profile and phase.
+pub(crate) fn judged(
+    place: &Place,
+    calibration: &str,
+) -> BTreeMap<[String; 2], Vec<Row>> {
     let words = format!("predict --from judged.csv --format csv {calibration}");
     let text = place.ok(&words);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -63,7 +66,7 @@ fn judged(place: &Place, calibration: &str) -> BTreeMap<[String; 2], Vec<Row>> {
 }
 
 /// The median of the rows' errors.
-fn median(rows: &[Row]) -> f64 {
+pub(crate) fn median(rows: &[Row]) -> f64 {
     let mut offs: Vec<f64> = rows.iter().map(|row| row.off).collect();
     offs.sort_by(f64::total_cmp);
     let n = offs.len();
@@ -71,7 +74,7 @@ fn median(rows: &[Row]) -> f64 {
 }
 
 /// The share of the rows that lie in their bands.
-fn coverage<'a>(rows: impl Iterator<Item = &'a Row>) -> f64 {
+pub(crate) fn coverage<'a>(rows: impl Iterator<Item = &'a Row>) -> f64 {
     let (mut within, mut all) = (0_u32, 0_u32);
     for row in rows {
         within += u32::from(row.within);

@@ -14,7 +14,7 @@ constants!(CollectiveConstants:
 /// Seconds of a collective; `None` on a unit that states no link.
 ///
 /// `alpha` is the start, a latency a ring step and one more between nodes;
-/// `beta` the bytes of the busiest link over its rate; chunks overlap, which
+/// `beta` the bytes of the busiest hop over its rate; chunks overlap, which
 /// leaves the square root of their product.
 pub(crate) fn seconds(
     k: &CollectiveConstants,
@@ -41,20 +41,32 @@ pub(crate) fn seconds(
     let [inside, between] = c.links;
     let mut alpha = (k.start_kc + k.step_kc * steps) * 1e3 / c.clock;
     let mut pipe = k.pipe;
-    let rate = if ranks <= ranks_per_node {
-        let link = inside.or(between)?;
+    let within = |link: f64| {
         let fewer = (ranks.min(8.0) / 8.0).powf(k.el_n);
-        let one_sender = operation == Collective::SendRecv;
-        if one_sender {
+        let send = if operation == Collective::SendRecv { k.send } else { 1.0 };
+        link * (k.el * fewer * send).min(1.0)
+    };
+    let rate = if ranks <= ranks_per_node {
+        if operation == Collective::SendRecv {
             pipe *= k.send_pipe;
         }
-        let send = if one_sender { k.send } else { 1.0 };
-        link * (k.el * fewer * send).min(1.0)
+        within(inside.or(between)?)
     } else {
         let rounds = if operation == Collective::AllReduce { 2.0 } else { 1.0 };
         let nodes = (ranks / ranks_per_node).ceil();
         alpha += k.step_inter_us * 1e-6 * rounds * (nodes - 1.0);
-        k.en * ranks_per_node.powf(k.en_n) * between.or(inside)?
+        let link = k.en * between.or(inside)?;
+        match operation {
+            Collective::SendRecv | Collective::AllToAll => link,
+            // A hop of the ring is cut among the links of a node's ranks, and
+            // the hops inside are as slow as ever.
+            Collective::AllReduce
+            | Collective::AllGather
+            | Collective::ReduceScatter => {
+                let links = link * ranks_per_node.powf(k.en_n);
+                inside.map_or(links, |inside| links.min(within(inside)))
+            }
+        }
     };
     let beta = moved / rate;
     Some(alpha + beta + pipe * (alpha * beta).sqrt())
