@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use assay_hardware_profiles::{Fact, HardwareProfile, Level, Unit, UnitName};
+use assay_hardware_profiles::{
+    Fact, HardwareProfile, Level, Trust, Unit, UnitName,
+};
 use assay_schema::{
     BytesPerSecond, FlopsPerSecond, Precision, Runtime, Seconds,
 };
@@ -242,8 +244,10 @@ fn bandwidth(
     if stated.is_measured() {
         return stated.value * constants.measured.memory;
     }
+    // What was worked out of something else, a decode step say, is no stream.
     let measured = unit
         .stream(Level::Dram)
+        .filter(|fact| fact.trust != Trust::Derived)
         .map(|fact| fact.value * constants.measured.memory);
     measured.unwrap_or(stated.value * class.memory)
 }

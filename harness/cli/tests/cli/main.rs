@@ -30,6 +30,7 @@ mod json_schema;
 mod mstar;
 mod npu;
 mod phonelm;
+mod phones;
 mod place;
 mod predict;
 mod profiles;

@@ -1,5 +1,5 @@
-//! Language models on NPUs as published: the errors that the project claims of
-//! the shares that were fitted to them, and the shapes that graphs have there.
+//! Language models on phones' NPUs and CPUs as published: the errors that the
+//! project claims, and the shapes that graphs have on an NPU.
 
 use crate::place::Place;
 use crate::survey::{coverage, judged, median};
@@ -7,6 +7,10 @@ use crate::survey::{coverage, judged, median};
 /// What Qualcomm AI Hub published of four machines.
 const PUBLISHED: &str =
     include_str!("../../../../hardware-profiles/measurements/npu.csv");
+
+/// What was published of all machines.
+const ALL: &str =
+    include_str!("../../../../hardware-profiles/measurements/published.csv");
 
 /// The most that the median of the absolute errors of a machine may be, a
 /// share: decode, then the first token. `docs/prediction-fits.md` says why the
@@ -32,6 +36,24 @@ fn published_language_models_on_npus_are_as_far_off_as_is_claimed() {
     }
     let held = coverage(rows.values().flatten());
     assert!((0.75..=0.95).contains(&held), "{held} are in their bands");
+}
+
+#[test]
+fn published_decoding_on_cpus_that_nothing_was_fitted_to_is_within_an_eighth() {
+    let of_cpus = |line: &&str| {
+        line.starts_with("case,")
+            || line.contains("/decode,raspberry-pi-5-bcm2712,llama-cpp,")
+            || line.contains("/decode,snapdragon-8-gen-3,graph,")
+    };
+    let place = Place::new();
+    let lines: Vec<&str> = ALL.lines().filter(of_cpus).collect();
+    assert_eq!(lines.len(), 5);
+    place.write("judged.csv", &(lines.join("\n") + "\n"));
+    for (key, rows) in judged(&place, "--calibration none") {
+        for row in rows {
+            assert!(row.off <= 0.125 && row.within, "{key:?}: {}", row.off);
+        }
+    }
 }
 
 #[test]
