@@ -28,7 +28,6 @@ mod import;
 mod instaflow;
 mod json_schema;
 mod mstar;
-mod npu;
 mod phonelm;
 mod phones;
 mod place;

@@ -31,7 +31,7 @@ pub(crate) struct Row {
     /// `|predicted / measured - 1|`.
     pub(crate) off: f64,
     /// Whether the band holds what was measured.
-    within: bool,
+    pub(crate) within: bool,
 }
 
 /// The rows of `judged.csv` in `place` by profile and phase.
