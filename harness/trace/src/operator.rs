@@ -148,8 +148,6 @@ pub enum OperatorKind {
     Copy { elements: u64 },
     /// A value made from nothing: zeros, random numbers.
     Create { elements: u64 },
-    /// The same data with another shape: free.
-    View,
     /// One update of an optimizer with `state` values a parameter.
     Optimizer { elements: u64, flops_per_element: u64 },
     /// Communication between ranks: `bytes` of one rank's input.
@@ -208,7 +206,6 @@ impl OperatorKind {
             Self::Pool { .. } => "pool",
             Self::Copy { .. } => "copy",
             Self::Create { .. } => "create",
-            Self::View => "view",
             Self::Optimizer { .. } => "optimizer",
             Self::Collective { .. } => "collective",
         }
@@ -230,8 +227,7 @@ impl OperatorKind {
             Self::Conv { .. } => "convolution",
             Self::Embedding { .. }
             | Self::Copy { .. }
-            | Self::Create { .. }
-            | Self::View => "copy",
+            | Self::Create { .. } => "copy",
             Self::Optimizer { .. } => "optimizer",
             Self::Collective { .. } => "communication",
         }
@@ -301,7 +297,7 @@ impl OperatorKind {
             Self::Conv { batch, out_channels, positions, taps, .. } => {
                 2.0 * f(batch) * f(out_channels) * f(positions) * f(taps)
             }
-            Self::Copy { .. } | Self::Create { .. } | Self::View => 0.0,
+            Self::Copy { .. } | Self::Create { .. } => 0.0,
             Self::Optimizer { elements, flops_per_element } => {
                 f(elements) * f(flops_per_element)
             }
@@ -377,7 +373,6 @@ mod tests {
             ),
             (OperatorKind::Copy { elements: 32 }, "copy"),
             (OperatorKind::Create { elements: 32 }, "copy"),
-            (OperatorKind::View, "copy"),
             (
                 OperatorKind::Optimizer { elements: 32, flops_per_element: 12 },
                 "optimizer",

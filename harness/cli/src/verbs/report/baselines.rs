@@ -106,7 +106,6 @@ fn over_the_link(kind: &OperatorKind, unit: &Unit) -> Option<f64> {
 fn kernels(traced: &Traced, runtime: Runtime) -> f64 {
     let operators = &traced.graph().operators;
     let fused = |kind: &OperatorKind| match kind {
-        OperatorKind::View => true,
         OperatorKind::Elementwise { op, .. } => {
             runtime != Runtime::Eager && *op != Elementwise::Copy
         }
