@@ -291,7 +291,7 @@ impl Target {
             && network.alone
         {
             let values = &classes[class.index()].values;
-            times.overhead += class.alone(values, &self.ceilings);
+            times.overhead += class.alone(values, &self.ceilings, &kernel.kind);
         }
         // Factors of a runtime and residuals were each fitted to the bare unit:
         // both together would correct it twice.
@@ -310,10 +310,10 @@ impl Target {
     /// memory, and no host shows. What a search over shapes calls.
     ///
     /// It is what [`predict`](crate::predict) gives for a graph of that
-    /// operator under [`Runtime::Kernel`], but for one f32 softmax, norm or
-    /// element-wise operator on a GPU: there the graph's time holds the
-    /// dispatch that timing it alone shows (`alone_us`), and this one does
-    /// not, as no kernel of a network does.
+    /// operator under [`Runtime::Kernel`], but for one f32 softmax, norm,
+    /// element-wise operator or product of a batch on a GPU: there the graph's
+    /// time holds the dispatch that timing it alone shows (`alone_us`), and
+    /// this one does not, as no kernel of a network does.
     ///
     /// # Errors
     ///

@@ -108,6 +108,33 @@ fn an_f32_operator_without_a_graph_shows_no_dispatch() {
 }
 
 #[test]
+fn a_product_of_a_batch_shows_the_dispatch_and_one_of_none_does_not() {
+    let product = |batch: usize| {
+        let graph = capture(
+            |_| None,
+            |recorder| {
+                let device = recorder.device();
+                let x = Tensor::<3>::zeros([batch, 96, 512], &device);
+                let y = Tensor::<3>::zeros([batch, 512, 128], &device);
+                recorder.role(&x, Role::Input);
+                recorder.role(&y, Role::Input);
+                recorder.output(&x.matmul(y));
+            },
+        );
+        Arc::new(graph.unwrap())
+    };
+    let shown = |batch, precision| {
+        let (alone, whole) =
+            without_and_with_graph("nvidia-l40s", &product(batch), precision);
+        whole - alone
+    };
+    let dispatch = shown(4, Precision::F32);
+    assert!((5e-6..60e-6).contains(&dispatch), "{dispatch}");
+    assert!(shown(1, Precision::F32).abs() < 1e-12);
+    assert!(shown(4, Precision::F16).abs() < 1e-12);
+}
+
+#[test]
 fn longer_rows_are_read_again() {
     let profile = load("nvidia-v100-sxm2-32gb").unwrap();
     let target = Target::new(&profile, None, Precision::F32, None).unwrap();

@@ -99,7 +99,8 @@ impl Row {
             total += kernel.count as f64 * times.total();
         }
         if self.alone {
-            total += self.class.alone(values, &self.ceilings);
+            total +=
+                self.class.alone(values, &self.ceilings, &self.kernels[0].kind);
         }
         if self.dispatched {
             total = total.max(self.class.dispatch(values));

@@ -14,7 +14,8 @@ constants!(MatmulConstants:
     ec, em, em_gddr, launch_us, o_mul, o_kc, kappa, l2use, l2x, l2sharp, half, bwsat,
     split_us, fill, drain, wave, pj, pj_years, power, feed, ec_opc, half_opc, kappa_opc,
     narrow, quantise,
-    o_narrow_kc, o_weight_kc, dequant, host_us,
+    o_narrow_kc, o_weight_kc, dequant, alone_us,
+    host_us,
 );
 
 /// Tiles of the matrix unit's kernels, rows by columns.

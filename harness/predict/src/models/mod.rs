@@ -270,9 +270,16 @@ impl Class {
 
     /// What timing one of its kernels alone shows beside it, s: the host's
     /// dispatch after an idle queue, between two events. The published f32
-    /// rows hold it (inferred: their times start there); 16-bit ones do not.
-    pub(crate) fn alone(self, values: &[f64], c: &Ceilings) -> f64 {
-        if c.precision == Precision::F32 {
+    /// rows hold it (inferred: their times start there), but for products of
+    /// no batch, of which half were timed in a loop; 16-bit ones do not.
+    pub(crate) fn alone(
+        self,
+        values: &[f64],
+        c: &Ceilings,
+        kind: &OperatorKind,
+    ) -> f64 {
+        let looped = matches!(kind, OperatorKind::Matmul { batch: 1, .. });
+        if c.precision == Precision::F32 && !looped {
             self.named("alone_us", values) * 1e-6
         } else {
             0.0
