@@ -11,8 +11,8 @@ pub(crate) fn precision(profile: &str) -> Precision {
     if profile == HOST { Precision::F32 } else { Precision::F16 }
 }
 
-/// `flex` on `host`; `llama-cpp` for language models on phones and edge
-/// boards; else `graph`.
+/// `flex` on `host`; for language models `qnn` on an NPU and `llama-cpp` on
+/// phones and edge boards; else `graph`.
 pub(crate) fn runtime(
     case: &Case,
     profile: &HardwareProfile,
@@ -23,8 +23,10 @@ pub(crate) fn runtime(
         && case.phase.as_deref() != Some("train-step");
     if profile.name == HOST {
         Runtime::Flex
+    } else if language_model && unit == UnitName::Npu {
+        Runtime::Qnn
     } else if language_model && small.contains(&profile.class.as_str()) {
-        if unit == UnitName::Npu { Runtime::Qnn } else { Runtime::LlamaCpp }
+        Runtime::LlamaCpp
     } else {
         Runtime::Graph
     }

@@ -34,8 +34,8 @@ pub(crate) struct Ceilings {
     pub(crate) bandwidth: f64,
     /// Whether the memory is GDDR or LPDDR and not stacked.
     pub(crate) narrow_memory: bool,
-    /// Whether it is the LPDDR of a system on a chip, which its CPU shares.
-    pub(crate) unified_memory: bool,
+    /// Whether its kernels are written in Metal, not in CUDA or its kin.
+    pub(crate) metal: bool,
     /// Streaming multiprocessors, compute units, cores.
     pub(crate) cores: f64,
     /// Boost clock, Hz.
@@ -117,7 +117,7 @@ impl Ceilings {
             vector,
             bandwidth: profile.memory.bandwidth.value.value(),
             narrow_memory: technology.contains("DDR"),
-            unified_memory: technology.contains("LPDDR"),
+            metal: constants.metal(unit.architecture),
             cores,
             clock,
             cache,

@@ -19,6 +19,7 @@ pub(crate) struct Constants {
     pub(crate) calibrated: Calibrated,
     attention: Attention,
     threads: Threads,
+    metal: Metal,
     gpu: Class,
     cpu: Class,
     npu: Class,
@@ -41,6 +42,15 @@ pub(crate) struct Measured {
 #[serde(deny_unknown_fields)]
 struct Attention {
     unshared_uncut: Vec<Architecture>,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// Whose kernels are written in Metal.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metal {
+    of: Vec<Architecture>,
     #[serde(rename = "source")]
     _source: String,
 }
@@ -156,6 +166,11 @@ impl Constants {
     /// them.
     pub(crate) fn cuts_unshared(&self, architecture: Architecture) -> bool {
         !self.attention.unshared_uncut.contains(&architecture)
+    }
+
+    /// Whether an architecture's kernels are written in Metal.
+    pub(crate) fn metal(&self, architecture: Architecture) -> bool {
+        self.metal.of.contains(&architecture)
     }
 
     /// Threads that a core keeps at once.

@@ -76,7 +76,7 @@ impl Machine {
             .as_ref()
             .filter(|fact| fact.is_measured())
             .map_or(Seconds(class.launch_s), |fact| fact.value);
-        let cache = unit.stream(Level::Llc).map(|fact| fact.value);
+        let cache = stream(unit, Level::Llc);
         Ok(Self {
             matrix: reach(matrix_peak, class.compute) * share,
             vector: reach(vector, class.compute),
@@ -244,12 +244,16 @@ fn bandwidth(
     if stated.is_measured() {
         return stated.value * constants.measured.memory;
     }
-    // What was worked out of something else, a decode step say, is no stream.
-    let measured = unit
-        .stream(Level::Dram)
-        .filter(|fact| fact.trust != Trust::Derived)
-        .map(|fact| fact.value * constants.measured.memory);
-    measured.unwrap_or(stated.value * class.memory)
+    stream(unit, Level::Dram).map_or(stated.value * class.memory, |rate| {
+        rate * constants.measured.memory
+    })
+}
+
+/// The measured stream from a level. A rate that was worked out of something
+/// else, of a decode step say, is none.
+fn stream(unit: &Unit, level: Level) -> Option<BytesPerSecond> {
+    let fact = unit.stream(level)?;
+    (fact.trust != Trust::Derived).then_some(fact.value)
 }
 
 #[cfg(test)]

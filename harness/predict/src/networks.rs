@@ -12,6 +12,7 @@ use assay_schema::{Precision, Runtime};
 use assay_trace::{Elementwise, OperatorKind};
 
 use crate::constants::RuntimeConstants;
+use crate::fixed_shapes::Sequences;
 use crate::kernels::{Kernel, Launches};
 
 /// What a whole graph is, beside its kernels.
@@ -21,9 +22,8 @@ pub(crate) struct Network {
     pub(crate) whole: bool,
     /// Whether it is one kernel that was timed alone.
     pub(crate) alone: bool,
-    /// Queries that attention has for one sequence: the tokens of a prompt,
-    /// or 1; 0 without attention.
-    pub(crate) prompt: u64,
+    /// What it does with sequences of tokens.
+    pub(crate) sequences: Sequences,
     /// Whether it has convolutions.
     pub(crate) convolves: bool,
     /// Bytes that one run finds as the one before left them
@@ -42,19 +42,12 @@ impl Network {
         Self {
             whole,
             alone: launches.is_alone(runtime),
-            prompt: kernels().map(queries).max().unwrap_or(0),
+            sequences: Sequences::of(launches),
             convolves: kernels()
                 .any(|k| matches!(k.kind, OperatorKind::Conv { .. })),
             lasting_bytes: if whole { launches.lasting_bytes } else { 0.0 },
             largest_made: kernels().map(|k| k.largest_made).fold(0.0, f64::max),
         }
-    }
-}
-
-fn queries(kernel: &Kernel) -> u64 {
-    match kernel.kind {
-        OperatorKind::Attention { query, .. } => query,
-        _ => 0,
     }
 }
 

@@ -358,6 +358,9 @@ impl Target {
                     if thin { Class::LlamaDecode } else { Class::LlamaPrefill };
                 class.call(&classes[class.index()].values)
             }
+            Model::Roofline { .. } if let Some(shapes) = how.fixed_shapes => {
+                how.fixed_s * shapes.calls(network) as f64
+            }
             _ => how.fixed_s,
         };
         let between = match &self.model {

@@ -326,6 +326,10 @@ fn a_ring_beyond_a_node_is_as_slow_as_the_links_of_a_nodes_ranks_together() {
     // Seven hops between nodes, or one, whose bytes go over four links.
     let times = one / four;
     assert!((3.0..5.0).contains(&times), "{one} {four}");
+    // A node of two beside one of four has two.
+    let uneven = collective(Collective::AllReduce, 6, 4);
+    let pairs = collective(Collective::AllReduce, 6, 2);
+    assert!((0.95..1.0).contains(&(uneven / pairs)), "{uneven} {pairs}");
     // Pairs do not share links.
     let exchanged = |per| collective(Collective::AllToAll, 8, per);
     let times = exchanged(1) / exchanged(4);

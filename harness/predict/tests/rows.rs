@@ -1,11 +1,13 @@
-//! Softmax and norms over rows of several lengths, and an f32 operator that
-//! was timed alone.
+//! Softmax and norms over rows of several lengths, an f32 operator that was
+//! timed alone, and what an architecture's kernels do.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by unwrapping")]
 
 use std::sync::Arc;
 
-use assay_hardware_profiles::{load, overlay_for};
+use assay_hardware_profiles::{
+    Architecture, HardwareProfile, Trust, UnitName, load, overlay_for,
+};
 use assay_predict::{Target, Traced, predict};
 use assay_schema::{Case, Precision, Runtime};
 use assay_trace::{Graph, OperatorKind, Role, capture};
@@ -165,4 +167,136 @@ fn a_last_round_that_is_filled_in_part_takes_longer() {
     };
     let ragged = of(3072) / of(2048);
     assert!((1.02..1.6).contains(&ragged), "{ragged}");
+}
+
+/// A profile whose GPU is of another architecture, all else as it is.
+fn of_architecture(name: &str, architecture: Architecture) -> HardwareProfile {
+    let mut profile = load(name).unwrap();
+    profile.units.get_mut(&UnitName::Gpu).unwrap().architecture = architecture;
+    profile
+}
+
+/// Seconds of an operator on a profile without an overlay.
+fn operator(
+    profile: &HardwareProfile,
+    precision: Precision,
+    kind: &OperatorKind,
+) -> f64 {
+    let target = Target::new(profile, None, precision, None).unwrap();
+    target.operator(kind).unwrap().value()
+}
+
+#[test]
+fn keys_that_no_two_heads_share_are_cut_where_the_kernels_cut_them() {
+    let decode = |heads| OperatorKind::Attention {
+        batch: 1,
+        heads,
+        kv_heads: 8,
+        head_dim: 128,
+        query: 1,
+        keys: 16384,
+        causal: false,
+        backward: false,
+    };
+    let uncut = |architecture| {
+        let profile = of_architecture("nvidia-l40s", architecture);
+        let of = |kind| operator(&profile, Precision::F16, &kind);
+        of(decode(8)) / of(decode(32))
+    };
+    let (ada, hopper) = (uncut(Architecture::Ada), uncut(Architecture::Hopper));
+    assert!(ada > 1.5, "{ada}");
+    assert!((0.9..1.1).contains(&hopper), "{hopper}");
+}
+
+#[test]
+fn fewer_threads_a_core_keep_fewer_rows_of_a_softmax_in_flight() {
+    let of = |architecture, kind: &OperatorKind| {
+        let profile = of_architecture("nvidia-t4", architecture);
+        operator(&profile, Precision::F32, kind)
+    };
+    // Neither has constants of its own: one keeps 1,024 threads, one 2,048.
+    let both = |kind: OperatorKind| {
+        (of(Architecture::Turing, &kind), of(Architecture::Xe2, &kind))
+    };
+    let (rows, cols, backward) = (1 << 14, 8192, false);
+    let (few, many) = both(OperatorKind::Softmax { rows, cols, backward });
+    assert!(few < 0.9 * many, "{few} {many}");
+    let (few, many) = both(OperatorKind::LayerNorm { rows, cols, backward });
+    assert!((few / many - 1.0).abs() < 1e-12, "{few} {many}");
+}
+
+/// A product of one row with a matrix of 64 Mi weights.
+fn thin() -> Arc<Graph> {
+    let graph = capture(
+        |_| None,
+        |recorder| {
+            let device = recorder.device();
+            let x = Tensor::<2>::zeros([1, 8192], &device);
+            let w = Tensor::<2>::zeros([8192, 8192], &device);
+            recorder.role(&x, Role::Input);
+            recorder.role(&w, Role::Weight);
+            recorder.output(&x.matmul(w));
+        },
+    );
+    Arc::new(graph.unwrap())
+}
+
+/// Seconds of that product on a unit of a profile, without an overlay.
+fn thin_seconds(
+    profile: &HardwareProfile,
+    unit: &str,
+    precision: Precision,
+    runtime: Runtime,
+) -> f64 {
+    let traced = Traced::new(thin(), precision);
+    let target = Target::new(profile, Some(unit), precision, None).unwrap();
+    let case = Case::new("slm", "tiny", Some("decode"));
+    predict(&case, &traced, &target, runtime).unwrap().latency_s.point
+}
+
+#[test]
+fn few_cores_hold_back_llama_cpps_kernels_but_those_of_metal() {
+    let slower = |architecture| {
+        let mut profile = of_architecture("nvidia-l40s", architecture);
+        let runtime = Runtime::LlamaCpp;
+        let many = thin_seconds(&profile, "gpu", Precision::F16, runtime);
+        let gpu = profile.units.get_mut(&UnitName::Gpu).unwrap();
+        gpu.cores.as_mut().unwrap().value.0 /= 8.0;
+        thin_seconds(&profile, "gpu", Precision::F16, runtime) / many
+    };
+    let (cuda, metal) =
+        (slower(Architecture::Ada), slower(Architecture::Apple8));
+    assert!(cuda > 1.5, "{cuda}");
+    assert!((metal - 1.0).abs() < 1e-12, "{metal}");
+}
+
+#[test]
+fn an_npu_takes_quantised_weights_as_they_are_and_a_cpu_unpacks_them() {
+    let profile = load("snapdragon-8-gen-3").unwrap();
+    let share = |unit| {
+        let of =
+            |precision| thin_seconds(&profile, unit, precision, Runtime::Graph);
+        of(Precision::F16) / of(Precision::Int4)
+    };
+    // 16 bits against 4 and a scale, beside a launch.
+    let (npu, cpu) = (share("npu"), share("cpu"));
+    assert!(npu > 3.5, "{npu}");
+    assert!((0.75..0.87).contains(&(cpu / npu)), "{cpu} {npu}");
+}
+
+#[test]
+fn a_rate_that_was_worked_out_is_no_stream() {
+    let mut profile = load("raspberry-pi-5-bcm2712").unwrap();
+    let seconds = |profile: &HardwareProfile| {
+        thin_seconds(profile, "cpu", Precision::F32, Runtime::Graph)
+    };
+    let stated = seconds(&profile);
+    let cpu = profile.units.get_mut(&UnitName::Cpu).unwrap();
+    let rate = &mut cpu.bandwidth[0].rate;
+    assert_eq!(rate.trust, Trust::Derived);
+    rate.value = rate.value * 0.5;
+    assert!((seconds(&profile) / stated - 1.0).abs() < 1e-12);
+    let cpu = profile.units.get_mut(&UnitName::Cpu).unwrap();
+    cpu.bandwidth[0].rate.trust = Trust::Seen;
+    assert!(seconds(&profile) > 1.5 * stated);
 }

@@ -47,7 +47,7 @@ fn published_decoding_on_cpus_that_nothing_was_fitted_to_is_within_an_eighth() {
     };
     let place = Place::new();
     let lines: Vec<&str> = ALL.lines().filter(of_cpus).collect();
-    assert_eq!(lines.len(), 5);
+    assert_eq!(lines.len(), 1 + 4, "a heading and the rows");
     place.write("judged.csv", &(lines.join("\n") + "\n"));
     for (key, rows) in judged(&place, "--calibration none") {
         for row in rows {
@@ -78,6 +78,6 @@ fn a_prompt_takes_as_many_calls_as_it_has_chunks() {
     let one = seconds(128);
     for (prompt, calls) in [(7, 1.0), (129, 2.0), (4096, 32.0)] {
         let times = seconds(prompt) / one;
-        assert!((times / calls - 1.0).abs() < 0.05, "{prompt}: {times}");
+        assert!((times / calls - 1.0).abs() < 5e-3, "{prompt}: {times}");
     }
 }

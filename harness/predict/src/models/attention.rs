@@ -102,7 +102,8 @@ pub(crate) fn prefill(
 }
 
 /// One query a row: the keys and values stream past. Too few groups of heads
-/// for the cores are cut in parts of `cut` keys; more run in waves, whose last
+/// for the cores are cut in parts of `cut` keys, unless the architecture's
+/// kernels leave heads that share no keys whole; more run in waves, whose last
 /// leaves cores idle.
 pub(crate) fn decode(
     k: &DecodeConstants,

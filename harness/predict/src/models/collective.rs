@@ -41,7 +41,7 @@ pub(crate) fn seconds(
     let [inside, between] = c.links;
     let mut alpha = (k.start_kc + k.step_kc * steps) * 1e3 / c.clock;
     let mut pipe = k.pipe;
-    let within = |link: f64| {
+    let within = |link: f64, ranks: f64| {
         let fewer = (ranks.min(8.0) / 8.0).powf(k.el_n);
         let send = if operation == Collective::SendRecv { k.send } else { 1.0 };
         link * (k.el * fewer * send).min(1.0)
@@ -50,7 +50,7 @@ pub(crate) fn seconds(
         if operation == Collective::SendRecv {
             pipe *= k.send_pipe;
         }
-        within(inside.or(between)?)
+        within(inside.or(between)?, ranks)
     } else {
         let rounds = if operation == Collective::AllReduce { 2.0 } else { 1.0 };
         let nodes = (ranks / ranks_per_node).ceil();
@@ -58,13 +58,20 @@ pub(crate) fn seconds(
         let link = k.en * between.or(inside)?;
         match operation {
             Collective::SendRecv | Collective::AllToAll => link,
-            // A hop of the ring is cut among the links of a node's ranks, and
-            // the hops inside are as slow as ever.
+            // A hop of the ring is cut among the links of a node's ranks, of
+            // the node that has fewest, and hops inside are as slow as ever.
             Collective::AllReduce
             | Collective::AllGather
             | Collective::ReduceScatter => {
-                let links = link * ranks_per_node.powf(k.en_n);
-                inside.map_or(links, |inside| links.min(within(inside)))
+                let rest = ranks % ranks_per_node;
+                let fewest = if rest > 0.0 { rest } else { ranks_per_node };
+                let links = link * fewest.powf(k.en_n);
+                match inside {
+                    Some(inside) if ranks_per_node > 1.0 => {
+                        links.min(within(inside, ranks_per_node))
+                    }
+                    _ => links,
+                }
             }
         }
     };

@@ -10,7 +10,7 @@ use crate::kernels::{Kernel, THIN};
 use crate::target::Times;
 
 constants!(LlamaCppConstants:
-    em, em_gddr, feed, kernel_us, kernel_soc_us, call_ms, kv, ec, quant,
+    em, em_gddr, feed, kernel_us, kernel_metal_us, call_ms, kv, ec, quant,
     attention, sat, pj, pj_years, power,
 );
 
@@ -27,8 +27,8 @@ pub(crate) fn times(
     kernel: &Kernel,
 ) -> Times {
     let rate = memory_rate(k.em, k.em_gddr, c);
-    let launch = if c.unified_memory {
-        k.kernel_soc_us * 1e-6
+    let launch = if c.metal {
+        k.kernel_metal_us * 1e-6
     } else {
         // Where a kernel starts slowly, each of its kind does.
         k.kernel_us * 1e-6 * c.launch_stated / USUAL_LAUNCH
@@ -43,7 +43,7 @@ pub(crate) fn times(
     let reach = 1.0 / (1.0 / (k.ec * sustained * peak) + 1.0 / issued);
     match kernel.kind {
         OperatorKind::Matmul { batch, m, .. } if m * batch <= THIN => {
-            let pulled = if c.unified_memory {
+            let pulled = if c.metal {
                 0.0
             } else {
                 kernel.weight_bytes / (k.feed * c.cores * c.clock)

@@ -271,15 +271,20 @@ impl Class {
     /// What timing one of its kernels alone shows beside it, s: the host's
     /// dispatch after an idle queue, between two events. The published f32
     /// rows hold it (inferred: their times start there), but for products of
-    /// no batch, of which half were timed in a loop; 16-bit ones do not.
+    /// no batch, some of which were timed in loops and none of which can be
+    /// told from the others; nothing is known of convolutions. 16-bit rows do
+    /// not hold it.
     pub(crate) fn alone(
         self,
         values: &[f64],
         c: &Ceilings,
         kind: &OperatorKind,
     ) -> f64 {
-        let looped = matches!(kind, OperatorKind::Matmul { batch: 1, .. });
-        if c.precision == Precision::F32 && !looped {
+        let without = matches!(
+            kind,
+            OperatorKind::Matmul { batch: 1, .. } | OperatorKind::Conv { .. }
+        );
+        if c.precision == Precision::F32 && !without {
             self.named("alone_us", values) * 1e-6
         } else {
             0.0
