@@ -17,6 +17,7 @@ use crate::constants::{Class, Constants};
 use crate::kernels::Kernel;
 use crate::networks::Network;
 use crate::serving::Served;
+use crate::table::entry_kind;
 
 /// Ceilings of one unit at one precision.
 #[derive(Clone, Debug)]
@@ -31,7 +32,9 @@ pub(crate) struct Machine {
     cache_bandwidth: Option<BytesPerSecond>,
     cache_bytes: f64,
     /// What nothing beats, as the profile has it, no share taken off: from
-    /// memory, and from the last-level cache where that was probed.
+    /// memory (or what an operator was seen to stream, if that is more: a
+    /// shared machine's memory is not the same every minute), and from the
+    /// last-level cache where that was probed.
     limits: (BytesPerSecond, Option<BytesPerSecond>),
     /// Least time of a kernel.
     pub(crate) launch: Seconds,
@@ -77,17 +80,17 @@ impl Machine {
             .filter(|fact| fact.is_measured())
             .map_or(Seconds(class.launch_s), |fact| fact.value);
         let cache = stream(unit, Level::Llc);
+        let cache_bytes =
+            unit.cache.llc.as_ref().map_or(0.0, |fact| fact.value.value());
+        let stated = profile.memory.bandwidth.value;
+        let streamed = streamed(unit, precision, cache_bytes);
         Ok(Self {
             matrix: reach(matrix_peak, class.compute) * share,
             vector: reach(vector, class.compute),
             bandwidth,
             cache_bandwidth: cache.map(|rate| rate * constants.measured.memory),
-            limits: (profile.memory.bandwidth.value, cache),
-            cache_bytes: unit
-                .cache
-                .llc
-                .as_ref()
-                .map_or(0.0, |fact| fact.value.value()),
+            limits: (BytesPerSecond(stated.value().max(streamed)), cache),
+            cache_bytes,
             launch,
             output: Seconds(0.0),
             attention_share: class.attention / class.compute,
@@ -247,6 +250,25 @@ fn bandwidth(
     stream(unit, Level::Dram).map_or(stated.value * class.memory, |rate| {
         rate * constants.measured.memory
     })
+}
+
+/// The fastest that a probed operator read of what no cache had kept, twice its
+/// size; 0 where none was probed, B/s.
+fn streamed(unit: &Unit, precision: Precision, cache_bytes: f64) -> f64 {
+    let probed = unit.efficiency.iter();
+    probed
+        .filter(|entry| entry.precision == precision && !entry.cached)
+        .filter_map(|entry| {
+            let kind =
+                entry_kind(&entry.operator, entry.kind.as_deref(), |name| {
+                    entry.dims.get(name).copied()
+                })?;
+            let kernel = Kernel::alone(&kind, precision);
+            let read = kernel.weight_bytes + kernel.cold_bytes;
+            (cache_bytes > 0.0 && read >= 2.0 * cache_bytes)
+                .then(|| read / entry.seconds.value.value())
+        })
+        .fold(0.0, f64::max)
 }
 
 /// The measured stream from a level. A rate that was worked out of something

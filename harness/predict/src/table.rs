@@ -14,6 +14,10 @@ use assay_hardware_profiles::Unit;
 use assay_schema::Precision;
 use assay_trace::{Elementwise, OperatorKind};
 
+/// Rows up to which a product of this project's kernels is one of few (`THIN`
+/// of the kernels' `thin.rs`).
+const FEW: u64 = 12;
+
 /// Neighbours that are averaged.
 const NEIGHBOURS: usize = 3;
 
@@ -35,7 +39,7 @@ pub(crate) fn place(kind: &OperatorKind) -> Option<(String, Vec<f64>)> {
     Some(match *kind {
         OperatorKind::Matmul { batch, m, n, k } => {
             // A product of few rows streams its weights: another kernel.
-            let class = if m * batch <= 4 { "thin" } else { "thick" };
+            let class = if m * batch <= FEW { "thin" } else { "thick" };
             (format!("matmul/{class}"), vec![log(m * batch), log(n), log(k)])
         }
         OperatorKind::Attention {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_hardware_profiles::{OverlayClass, OverlayPoint};
+use assay_hardware_profiles::{OverlayClass, OverlayError, OverlayPoint};
 
 use super::factors::{factors_class, graph_runtimes};
 use super::overlay::{LEAST_ROWS, PARTS, is_outlier, parts_error, robust};
@@ -59,19 +59,44 @@ pub(super) fn overlay_classes(
     }
     for class in Class::ALL {
         let own: Vec<&Row> = rows.iter().filter(|r| r.class == class).collect();
-        if own.len() >= LEAST_ROWS {
-            let found = overlay_class(&own, observations)?;
+        if own.len() < LEAST_ROWS {
+            continue;
+        }
+        let found = overlay_class(&own, observations)?;
+        if let Some(why) = no_better(class, &found.error) {
+            used -= own.len();
+            let left_out = own
+                .iter()
+                .map(|row| Unfit { index: row.index, why: why.clone() });
+            unfit.extend(left_out);
+        } else {
             classes.insert(class.name().to_owned(), found);
         }
     }
-    // Without a class, what was wrong with the graphs is what there is to say.
+    // Without a class, what was wrong with the graphs, or with all classes, is
+    // what there is to say.
     if classes.is_empty()
-        && rows.is_empty()
+        && used == 0
         && let Some(first) = unfit.first()
     {
         return Err(PredictError::Calibration(first.why.clone()));
     }
     Ok((classes, unfit, used))
+}
+
+/// Why a class's residuals are not kept: on rows that they had not seen, the
+/// others' left more than there was.
+fn no_better(class: Class, error: &OverlayError) -> Option<String> {
+    let (before, after) = (error.before?, error.after?);
+    (after >= before).then(|| {
+        format!(
+            "{} is {:.1} % off without an overlay and {:.1} % with one that \
+             had not seen the row",
+            class.name(),
+            100.0 * before,
+            100.0 * after
+        )
+    })
 }
 
 fn row(
