@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use assay_hardware_profiles::{
-    Architecture, HardwareProfile, Trust, UnitName, load, overlay_for,
+    Architecture, Efficiency, Fact, HardwareProfile, Kind, Trust, UnitName,
+    load, overlay_for,
 };
-use assay_predict::{Target, Traced, predict};
-use assay_schema::{Case, Precision, Runtime};
+use assay_predict::{Observation, Target, Traced, calibrate, predict};
+use assay_schema::{Case, Precision, Runtime, Seconds};
 use assay_trace::{Graph, OperatorKind, Role, capture};
 use burn::tensor::Tensor;
 
@@ -299,4 +300,81 @@ fn a_rate_that_was_worked_out_is_no_stream() {
     let cpu = profile.units.get_mut(&UnitName::Cpu).unwrap();
     cpu.bandwidth[0].rate.trust = Trust::Seen;
     assert!(seconds(&profile) > 1.5 * stated);
+}
+
+#[test]
+fn nothing_is_held_to_a_slower_stream_than_one_that_an_operator_reached() {
+    let mut profile = load("raspberry-pi-5-bcm2712").unwrap();
+    let cpu = profile.units.get_mut(&UnitName::Cpu).unwrap();
+    // 512 MiB at 30 GB/s, where the profile states 17.1.
+    let seconds = (1u64 << 29) as f64 / 30e9;
+    let dims = [("m", 1.0), ("n", 8192.0), ("k", 16384.0)];
+    cpu.efficiency.push(Efficiency {
+        operator: "matmul".to_owned(),
+        kind: None,
+        precision: Precision::F32,
+        threads: None,
+        dims: dims.map(|(name, n)| (name.to_owned(), n)).into(),
+        cached: false,
+        seconds: Fact {
+            value: Seconds(seconds),
+            source: "this test".to_owned(),
+            trust: Trust::Measured,
+            kind: Kind::Measured,
+            interval: None,
+            note: None,
+        },
+    });
+    let half = thin_seconds(&profile, "cpu", Precision::F32, Runtime::Flex);
+    let times = half / (seconds / 2.0);
+    assert!((0.9..1.1).contains(&times), "{times}");
+}
+
+/// Sums of two operands on a board's CPU, each taking so many times what is
+/// predicted.
+fn off_by(times: &dyn Fn(usize) -> f64) -> Vec<Observation> {
+    let profile = Arc::new(load("raspberry-pi-5-bcm2712").unwrap());
+    let one = |i: usize| {
+        let elements = 1 << (10 + i);
+        let graph = capture(
+            |_| None,
+            |recorder| {
+                let device = recorder.device();
+                let x = Tensor::<1>::zeros([elements], &device);
+                let y = Tensor::<1>::zeros([elements], &device);
+                recorder.role(&x, Role::Input);
+                recorder.role(&y, Role::Input);
+                recorder.output(&(x + y));
+            },
+        );
+        let traced =
+            Arc::new(Traced::new(Arc::new(graph.unwrap()), Precision::F32));
+        let target =
+            Target::new(&profile, Some("cpu"), Precision::F32, None).unwrap();
+        let case = Case::new("operators", "elementwise", None);
+        let found = predict(&case, &traced, &target, Runtime::Flex).unwrap();
+        Observation {
+            case: format!("operators/elementwise elements={elements}"),
+            seconds: found.latency_s.point * times(i),
+            traced,
+            profile: Arc::clone(&profile),
+            unit: UnitName::Cpu,
+            runtime: Runtime::Flex,
+            source: "made up".to_owned(),
+            weight: 1.0,
+        }
+    };
+    (0..12).map(one).collect()
+}
+
+#[test]
+fn residuals_that_predict_no_other_row_are_not_kept() {
+    let kept = calibrate(&off_by(&|_| 1.5), "now", "this test").unwrap();
+    assert_eq!(kept.overlay.classes.len(), 1);
+    // Up, down, up, down: each row's neighbours say the opposite of it.
+    let by_turns = |i: usize| if i.is_multiple_of(2) { 1.2 } else { 1.0 / 1.2 };
+    let refused = calibrate(&off_by(&by_turns), "now", "this test");
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("elementwise is 18"), "{words}");
+    assert!(words.contains("had not seen the row"), "{words}");
 }
