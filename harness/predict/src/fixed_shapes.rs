@@ -143,22 +143,24 @@ impl FixedShapes {
                     ..kernel.clone()
                 })
             }
-            OperatorKind::Attention { .. } => {
+            OperatorKind::Attention { causal: true, .. } => {
                 Some(self.attention(kernel, cached, precision))
             }
+            // Of an encoder beside the decoder.
+            OperatorKind::Attention { .. } => None,
             _ if prompt == 1 => None,
             OperatorKind::Matmul { batch: lanes @ 2.., m, n, k }
                 if stores_scores && m == prompt =>
             {
-                let seen = |size: u64| {
-                    if size == prompt { size.max(self.window) } else { size }
+                // Of queries and keys, or of scores and values.
+                let seen = prompt.max(self.window);
+                let (n, k) = match (n == prompt, k == prompt) {
+                    (true, _) => (seen, k),
+                    (false, true) => (n, seen),
+                    (false, false) => (n, k),
                 };
-                let kind = OperatorKind::Matmul {
-                    batch: lanes,
-                    m: self.chunk,
-                    n: seen(n),
-                    k: seen(k),
-                };
+                let kind =
+                    OperatorKind::Matmul { batch: lanes, m: self.chunk, n, k };
                 Some(self.replaced(kernel, &kind, prompt, precision))
             }
             OperatorKind::Softmax { rows, cols, .. }
@@ -368,6 +370,9 @@ mod tests {
         let (call, calls) = called(&kinds);
         assert_eq!((call.count, calls), (24, 8));
         assert_eq!(call.kind, scores(128, 4096, 64));
+        // A head as wide as the prompt is long is no second length.
+        let wide = [scores(64, 64, 64), scores(64, 64, 64), product(64)];
+        assert_eq!(called(&wide).0.kind, scores(128, 4096, 64));
         let softmax =
             |rows, cols| OperatorKind::Softmax { rows, cols, backward: false };
         let (call, _) = called(&[
