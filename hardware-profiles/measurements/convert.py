@@ -66,13 +66,20 @@ PRECISIONS = {
 }
 
 # Language models whose sizes the project knows or ships. Llama 3.1 has the
-# sizes of Llama 3, LLaMA 7B and Vicuna those of LLaMA-2 7B.
+# sizes of Llama 3, as have Sea-Lion, Elyza and Taide, which trained it on; LLaMA
+# 7B and Vicuna have those of LLaMA-2 7B.
 MODELS = {
     **dict.fromkeys(("llama-2 7b", "llama-2-7b", "llama 7b", "vicuna-7b"), "llama-2-7b"),
     **dict.fromkeys(("llama-3 8b", "llama-3-8b", "llama-3.1 8b"), "llama-3-8b"),
     "llama 3.2:3b": "llama-3.2-3b",
     "tinyllama 1.1b": "tinyllama-1.1b",
     "phi_3_5_mini_instruct": "phi-3.5-mini-instruct",
+    "llama_v2_7b_chat": "llama-2-7b",
+    **dict.fromkeys(
+        ("llama_v3_1_8b_instruct", "llama_v3_1_sea_lion_3_5_8b_r", "llama_v3_8b_instruct",
+         "llama_v3_elyza_jp_8b", "llama_v3_taide_8b_chat"), "llama-3-8b"),  # fmt: skip
+    "llama_v3_2_1b_instruct": "llama-3.2-1b",
+    "llama_v3_2_3b_instruct": "llama-3.2-3b",
 }
 
 # Sizes of the models whose layers Vidur timed: hidden width, heads, kv-heads,

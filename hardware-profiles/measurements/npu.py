@@ -37,7 +37,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from convert import HERE, Left, Row, ai_hub
+
 COLUMNS = ["case", "profile", "runtime", "precision", "prompt", "context", "latency_s", "source"]
 
 DEVICES = {
@@ -47,51 +48,28 @@ DEVICES = {
     "Snapdragon X Elite CRD": "snapdragon-x-elite:npu",
 }
 
-MODELS = {
-    "llama_v2_7b_chat": "llama-2-7b",
-    "llama_v3_1_8b_instruct": "llama-3-8b",
-    "llama_v3_1_sea_lion_3_5_8b_r": "llama-3-8b",
-    "llama_v3_8b_instruct": "llama-3-8b",
-    "llama_v3_elyza_jp_8b": "llama-3-8b",
-    "llama_v3_taide_8b_chat": "llama-3-8b",
-    "llama_v3_2_1b_instruct": "llama-3.2-1b",
-    "llama_v3_2_3b_instruct": "llama-3.2-3b",
-    "phi_3_5_mini_instruct": "phi-3.5-mini-instruct",
-}
-
-CALL = 128
-
-
-def case(row):
-    """(phase, prompt, context, seconds) of a row; None where it says else."""
-    context = int(row["prompt_len"])
-    value = float(row["value"])
-    phase = row["op_or_phase"]
-    if phase == "llm_decode" and row["metric"] == "throughput":
-        return "decode", "", context, 1 / value
-    if row["model"] == "llama_v2_7b_chat":
-        return None
-    if phase == "llm_prefill(min: one 128-token chunk)":
-        return "prefill", CALL, "", value / 1000
-    return None
-
 
 def rows(table):
     made = []
-    for row in table:
-        known = row["device"] in DEVICES and row["model"] in MODELS
-        if not (known and row["precision"] == "w4a16" and "AI Hub" in row["engine"]):
+    for cells in table:
+        if cells["device"] not in DEVICES or "AI Hub" not in cells["engine"]:
             continue
-        if (found := case(row)) is None:
+        row = Row(cells)
+        try:
+            line = ai_hub(row)
+        except Left:
             continue
-        phase, prompt, context, seconds = found
-        name = f"slm/{MODELS[row['model']]}/{phase}"
-        source = f"{row['source']} [{row['engine']}]"
-        line = [name, DEVICES[row["device"]], "qnn", "int4", prompt, context, f"{seconds:.6g}", source]
-        # One file a model; the shape's first is told.
-        if not any(line[:-1] == other[:-1] for other in made):
-            made.append(line)
-    return sorted(made, key=lambda line: [str(cell) for cell in line])
+        prompt, context = (line.axes.get(axis, "") for axis in ("prompt", "context"))
+        # A context's worth of calls, computed; and a processor of 1,024 tokens.
+        if "max" in row.operation or (prompt and line.case.startswith("slm/llama-2-7b/")):
+            continue
+        profile = DEVICES[cells["device"]]
+        made.append([line.case, profile, line.runtime, row.precision, prompt, context, f"{line.seconds:.6g}", row.source])
+    # One file a model, and one row a time: the shape's first is told.
+    first = {}
+    for line in made:
+        first.setdefault(tuple(line[:-1]), line)
+    return sorted(first.values(), key=lambda line: [str(cell) for cell in line])
 
 
 def times(assay, row):

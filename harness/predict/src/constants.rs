@@ -17,9 +17,9 @@ pub(crate) struct Constants {
     _format_version: u32,
     pub(crate) measured: Measured,
     pub(crate) calibrated: Calibrated,
-    attention: Attention,
+    unshared_uncut: Rule,
+    metal: Rule,
     threads: Threads,
-    metal: Metal,
     gpu: Class,
     cpu: Class,
     npu: Class,
@@ -37,19 +37,10 @@ pub(crate) struct Measured {
     _source: String,
 }
 
-/// How the libraries of an architecture split attention.
+/// The architectures that a rule is for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Attention {
-    unshared_uncut: Vec<Architecture>,
-    #[serde(rename = "source")]
-    _source: String,
-}
-
-/// Whose kernels are written in Metal.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Metal {
+struct Rule {
     of: Vec<Architecture>,
     #[serde(rename = "source")]
     _source: String,
@@ -165,7 +156,7 @@ impl Constants {
     /// Whether the keys of one query are cut in parts where no two heads share
     /// them.
     pub(crate) fn cuts_unshared(&self, architecture: Architecture) -> bool {
-        !self.attention.unshared_uncut.contains(&architecture)
+        !self.unshared_uncut.of.contains(&architecture)
     }
 
     /// Whether an architecture's kernels are written in Metal.

@@ -9,7 +9,7 @@ use assay_schema::Precision;
 use assay_trace::OperatorKind;
 use serde::Deserialize;
 
-use crate::kernels::{Kernel, Launches};
+use crate::kernels::Kernel;
 use crate::networks::Network;
 
 /// What a decoder does with sequences of tokens, as its kernels show: a network
@@ -28,8 +28,8 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    pub(crate) fn of(launches: &Launches) -> Self {
-        let kinds = || launches.kernels.iter().map(|kernel| &kernel.kind);
+    pub(crate) fn of(kernels: &[Kernel]) -> Self {
+        let kinds = || kernels.iter().map(|kernel| &kernel.kind);
         let trains = |kind: &OperatorKind| {
             matches!(
                 kind,
@@ -310,15 +310,12 @@ mod tests {
             .iter()
             .map(|kind| Kernel { count: 3, ..alone(kind) })
             .collect();
-        let launches =
-            Launches { kernels, of_operator: Vec::new(), lasting_bytes: 0.0 };
         let network = Network {
             whole: true,
-            sequences: Sequences::of(&launches),
+            sequences: Sequences::of(&kernels),
             ..Network::default()
         };
-        let first = &launches.kernels[0];
-        let parts = SHAPES.launched(first, network, Precision::Int4);
+        let parts = SHAPES.launched(&kernels[0], network, Precision::Int4);
         assert_eq!(parts.len(), 1);
         (parts[0].clone(), SHAPES.calls(network))
     }

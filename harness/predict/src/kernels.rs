@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use assay_schema::{Precision, Runtime};
 use assay_trace::{Elementwise, Graph, Operator, OperatorKind, Role};
 
+use crate::fixed_shapes::Sequences;
+
 /// Kernels that are alike, and how many there are.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kernel {
@@ -112,6 +114,8 @@ pub(crate) struct Launches {
     /// caches, optimizer state. Each storage counts once, however often it is
     /// read or written.
     pub(crate) lasting_bytes: f64,
+    /// What it does with sequences of tokens.
+    pub(crate) sequences: Sequences,
 }
 
 /// What a run of a graph touches of the storages that outlive it: of each the
@@ -255,7 +259,8 @@ impl Launches {
             }
         }
         let lasting_bytes = lasting_bytes(graph, precision);
-        Self { kernels, of_operator, lasting_bytes }
+        let sequences = Sequences::of(&kernels);
+        Self { kernels, of_operator, lasting_bytes, sequences }
     }
 }
 

@@ -259,10 +259,7 @@ fn streamed(unit: &Unit, precision: Precision, cache_bytes: f64) -> f64 {
     probed
         .filter(|entry| entry.precision == precision && !entry.cached)
         .filter_map(|entry| {
-            let kind =
-                entry_kind(&entry.operator, entry.kind.as_deref(), |name| {
-                    entry.dims.get(name).copied()
-                })?;
+            let kind = entry_kind(entry)?;
             let kernel = Kernel::alone(&kind, precision);
             let read = kernel.weight_bytes + kernel.cold_bytes;
             (cache_bytes > 0.0 && read >= 2.0 * cache_bytes)

@@ -42,7 +42,7 @@ impl Network {
         Self {
             whole,
             alone: launches.is_alone(runtime),
-            sequences: Sequences::of(launches),
+            sequences: launches.sequences,
             convolves: kernels()
                 .any(|k| matches!(k.kind, OperatorKind::Conv { .. })),
             lasting_bytes: if whole { launches.lasting_bytes } else { 0.0 },

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use assay_hardware_profiles::Unit;
+use assay_hardware_profiles::{Efficiency, Unit};
 use assay_schema::Precision;
 use assay_trace::{Elementwise, OperatorKind};
 
@@ -157,14 +157,11 @@ fn elementwise_class(op: Elementwise, operands: u64) -> String {
     }
 }
 
-/// The operator that a profile's efficiency entry measured.
-pub(crate) fn entry_kind(
-    operator: &str,
-    kind: Option<&str>,
-    dim: impl Fn(&str) -> Option<f64>,
-) -> Option<OperatorKind> {
-    let n = |name: &str| dim(name).map(|x| x as u64);
-    Some(match operator {
+/// The operator that a profile's efficiency entry measured; `None` for one
+/// that this build does not know.
+pub(crate) fn entry_kind(entry: &Efficiency) -> Option<OperatorKind> {
+    let n = |name: &str| entry.dims.get(name).map(|x| *x as u64);
+    Some(match &entry.operator[..] {
         "matmul" => OperatorKind::Matmul {
             batch: n("batch").unwrap_or(1),
             m: n("m")?,
@@ -210,7 +207,7 @@ pub(crate) fn entry_kind(
             taps: n("taps")?,
         },
         "elementwise" => OperatorKind::Elementwise {
-            op: match kind? {
+            op: match entry.kind.as_deref()? {
                 "add" => Elementwise::Add,
                 "mul" => Elementwise::Mul,
                 "div" => Elementwise::Div,
@@ -243,9 +240,7 @@ impl Table {
         let mut table = Self::default();
         for entry in unit.efficiency.iter().filter(|e| e.precision == precision)
         {
-            let dim = |name: &str| entry.dims.get(name).copied();
-            let kind = entry_kind(&entry.operator, entry.kind.as_deref(), dim);
-            if let Some(kind) = kind
+            if let Some(kind) = entry_kind(entry)
                 && let Some((class, place)) = place(&kind)
             {
                 let seconds = entry.seconds.value.value();

@@ -535,14 +535,9 @@ fn probed_band(
         if entry.precision != precision {
             continue;
         }
-        let kind = crate::table::entry_kind(
-            &entry.operator,
-            entry.kind.as_deref(),
-            |name| entry.dims.get(name).copied(),
-        );
         // An operator that this build does not know says nothing.
-        let Some(kind) =
-            kind.filter(|kind| crate::table::place(kind).is_some())
+        let Some(kind) = crate::table::entry_kind(entry)
+            .filter(|kind| crate::table::place(kind).is_some())
         else {
             continue;
         };

@@ -31,6 +31,22 @@ fn exponentials(times: usize) -> Arc<Graph> {
     Arc::new(graph.unwrap())
 }
 
+/// Rows times weights.
+fn layer(rows: usize, inner: usize, outer: usize) -> Arc<Graph> {
+    let graph = capture(
+        |_| None,
+        |recorder| {
+            let device = recorder.device();
+            let x = Tensor::<2>::zeros([rows, inner], &device);
+            let w = Tensor::<2>::zeros([inner, outer], &device);
+            recorder.role(&x, Role::Input);
+            recorder.role(&w, Role::Weight);
+            recorder.output(&x.matmul(w));
+        },
+    );
+    Arc::new(graph.unwrap())
+}
+
 /// Seconds of so many exponentials without an overlay.
 fn seconds(times: usize, precision: Precision, runtime: Runtime) -> f64 {
     let profile = load("nvidia-v100-sxm2-32gb").unwrap();
@@ -74,18 +90,7 @@ fn without_and_with_graph(
 
 #[test]
 fn a_product_alone_is_priced_as_its_graph_is() {
-    let graph = capture(
-        |_| None,
-        |recorder| {
-            let device = recorder.device();
-            let x = Tensor::<2>::zeros([96, 512], &device);
-            let w = Tensor::<2>::zeros([512, 1024], &device);
-            recorder.role(&x, Role::Input);
-            recorder.role(&w, Role::Weight);
-            recorder.output(&x.matmul(w));
-        },
-    );
-    let graph = Arc::new(graph.unwrap());
+    let graph = layer(96, 512, 1024);
     for name in ["nvidia-l40s", "nvidia-t4"] {
         for precision in [Precision::F16, Precision::F32, Precision::Int4] {
             let (alone, whole) =
@@ -226,30 +231,15 @@ fn fewer_threads_a_core_keep_fewer_rows_of_a_softmax_in_flight() {
     assert!((few / many - 1.0).abs() < 1e-12, "{few} {many}");
 }
 
-/// A product of one row with a matrix of 64 Mi weights.
-fn thin() -> Arc<Graph> {
-    let graph = capture(
-        |_| None,
-        |recorder| {
-            let device = recorder.device();
-            let x = Tensor::<2>::zeros([1, 8192], &device);
-            let w = Tensor::<2>::zeros([8192, 8192], &device);
-            recorder.role(&x, Role::Input);
-            recorder.role(&w, Role::Weight);
-            recorder.output(&x.matmul(w));
-        },
-    );
-    Arc::new(graph.unwrap())
-}
-
-/// Seconds of that product on a unit of a profile, without an overlay.
+/// Seconds of one row times 64 Mi weights on a unit of a profile, without an
+/// overlay.
 fn thin_seconds(
     profile: &HardwareProfile,
     unit: &str,
     precision: Precision,
     runtime: Runtime,
 ) -> f64 {
-    let traced = Traced::new(thin(), precision);
+    let traced = Traced::new(layer(1, 8192, 8192), precision);
     let target = Target::new(profile, Some(unit), precision, None).unwrap();
     let case = Case::new("slm", "tiny", Some("decode"));
     predict(&case, &traced, &target, runtime).unwrap().latency_s.point
